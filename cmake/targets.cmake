@@ -1,0 +1,43 @@
+# The header-only targets. Each component that cannot be had is left out, and CMake says what that costs.
+
+find_package(nlohmann_json 3.11 REQUIRED)
+
+add_library(gpunet INTERFACE)
+add_library(gpunet::gpunet ALIAS gpunet)
+target_compile_features(gpunet INTERFACE cxx_std_20)
+target_include_directories(gpunet INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_link_libraries(gpunet INTERFACE nlohmann_json::nlohmann_json)
+set(GPUNET_COMPONENTS gpunet)
+
+# gpunet_component(NAME FOUND what-was-found what-it-costs libraries...)
+function(gpunet_component name found what cost)
+  if(NOT found)
+    message(STATUS "gpunet::${name}: off (${what} not found): ${cost}")
+    return()
+  endif()
+  message(STATUS "gpunet::${name}: on (${what})")
+  add_library(gpunet_${name} INTERFACE)
+  add_library(gpunet::${name} ALIAS gpunet_${name})
+  set_target_properties(gpunet_${name} PROPERTIES EXPORT_NAME ${name})
+  target_link_libraries(gpunet_${name} INTERFACE gpunet ${ARGN})
+  set(GPUNET_COMPONENTS ${GPUNET_COMPONENTS} gpunet_${name} PARENT_SCOPE)
+endfunction()
+
+message(STATUS "gpunet ${PROJECT_VERSION}: core on (nlohmann/json ${nlohmann_json_VERSION})")
+
+find_package(dnnl 2.6 CONFIG QUIET)
+gpunet_component(cpu "${dnnl_FOUND}" "oneDNN ${dnnl_VERSION}" "no CPU backend; install libdnnl-dev"
+                 DNNL::dnnl ${CMAKE_DL_LIBS})
+
+find_package(PNG QUIET)
+find_package(PkgConfig QUIET)
+if(PkgConfig_FOUND)
+  pkg_check_modules(gpunet_turbojpeg QUIET IMPORTED_TARGET GLOBAL libturbojpeg)
+endif()
+if(PNG_FOUND AND gpunet_turbojpeg_FOUND)
+  set(GPUNET_IMAGE_FOUND TRUE)
+endif()
+gpunet_component(image "${GPUNET_IMAGE_FOUND}" "libjpeg-turbo ${gpunet_turbojpeg_VERSION}, libpng ${PNG_VERSION_STRING}"
+                 "no decoding of pictures; install libturbojpeg0-dev, libpng-dev and pkg-config"
+                 PkgConfig::gpunet_turbojpeg PNG::PNG)
