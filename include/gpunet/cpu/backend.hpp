@@ -1,0 +1,182 @@
+// The backend that runs on the CPU through oneDNN, in float32.
+#pragma once
+
+#include <gpunet/cpu/layout.hpp>
+#include <gpunet/cpu/memory.hpp>
+#include <gpunet/cpu/operations.hpp>
+#include <gpunet/cpu/packed.hpp>
+#include <gpunet/cpu/step.hpp>
+#include <gpunet/cpu/threads.hpp>
+#include <gpunet/error.hpp>
+#include <gpunet/layers/backend.hpp>
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpunet::cpu {
+
+struct options {
+    int threads = 0; // of one run; 0 means all cores
+    cpu::format format = cpu::format::automatic;
+};
+
+class backend {
+  public:
+    using layout = cpu::layout;
+    using step = cpu::step;
+    using packed = cpu::packed;
+    using memory = cpu::memory;
+    using planned_step = planned<step, layout>;
+
+    explicit backend(const cpu::options& o = {})
+        : engine_(dnnl::engine::kind::cpu, 0), threads_(o.threads > 0 ? o.threads : all_cores()), format_(o.format) {
+        if (o.threads < 0) throw argument_error("threads: expected 0 or more, found " + std::to_string(o.threads));
+    }
+
+    /// "oneDNN 2.6.3"
+    std::string name() const {
+        const dnnl_version_t& v = *dnnl_version();
+        return "oneDNN " + std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
+    }
+    int threads() const noexcept { return threads_; }
+
+    /// oneDNN divides the work of a primitive among threads when it plans it, and again when it runs it.
+    struct planning_scope : thread_scope {
+        explicit planning_scope(const backend& b) : thread_scope(b.openmp_, b.threads_) {}
+    };
+    struct running_scope : private openmp, thread_scope {
+        explicit running_scope(const memory& m) : thread_scope(*this, m.threads()) {}
+    };
+
+    layout edge_layout(std::int64_t batch, const graph::features& f) const {
+        return layout(describe(dims(batch, f), dnnl::memory::format_tag::nchw));
+    }
+    memory make_memory(const memory_map<layout>& map) const { return {engine_, threads_, map}; }
+
+    planned_step plan(std::int64_t batch, const graph::convolution& c, const folded& weights, packed& cache,
+                      const std::vector<layout>& operands) const {
+        const std::string what = text(c) + (operands.size() > 1 ? ", plus residual" : "");
+        return guarded(what, [&] {
+            const auto residual = operands.size() > 1 ? std::optional(operands[1]) : std::nullopt;
+            const auto pd = describe_convolution(engine_, batch, c, format_, residual);
+            auto result = make<dnnl::convolution_forward>(
+                what, pd, residual ? std::vector{DNNL_ARG_SRC, 0} : std::vector{DNNL_ARG_SRC},
+                {{DNNL_ARG_WEIGHTS,
+                  cache.get(engine_, c.weights, weights.weights, plain_weights(c), pd.weights_desc())},
+                 {DNNL_ARG_BIAS,
+                  cache.get(engine_, c.weights + ".bias", weights.bias, pd.bias_desc(), pd.bias_desc())}});
+            result.operands = {layout(pd.src_desc())};
+            if (residual) {
+                result.operands.push_back(*residual);
+                result.in_place = 1;
+            }
+            return result;
+        });
+    }
+
+    planned_step plan(std::int64_t batch, const graph::dense& d, const folded& weights, packed& cache,
+                      const std::vector<layout>&) const {
+        const std::string what = "dense " + std::to_string(d.inputs) + " to " + std::to_string(d.outputs) + act(d.act);
+        return guarded(what, [&] {
+            using tag = dnnl::memory::format_tag;
+            const auto pd = describe_dense(engine_, batch, d);
+            std::vector<std::pair<int, dnnl::memory>> constants;
+            const auto plain = describe({d.outputs, d.inputs}, tag::oi);
+            constants.emplace_back(DNNL_ARG_WEIGHTS,
+                                   cache.get(engine_, d.weights, weights.weights, plain, pd.weights_desc()));
+            if (d.bias)
+                constants.emplace_back(DNNL_ARG_BIAS, cache.get(engine_, d.weights + ".bias", weights.bias,
+                                                                pd.bias_desc(), pd.bias_desc()));
+            auto result = make<dnnl::inner_product_forward>(what, pd, {DNNL_ARG_SRC}, std::move(constants));
+            result.operands = {vector(batch, d.inputs)};
+            result.output = vector(batch, d.outputs);
+            return result;
+        });
+    }
+
+    planned_step plan(std::int64_t batch, const global_mean& m, const std::vector<layout>& operands) const {
+        const std::string what = "mean of " + text(m.input);
+        return guarded(what, [&] {
+            auto result =
+                make<dnnl::pooling_forward>(what, describe_mean(engine_, batch, m.input, operands[0]), {DNNL_ARG_SRC});
+            result.operands = operands;
+            return result;
+        });
+    }
+
+    planned_step plan(std::int64_t batch, const channel_gate& g, const std::vector<layout>& operands) const {
+        const std::string what = "gate on " + text(g.input);
+        return guarded(what, [&] {
+            const auto pd = describe_gate(engine_, batch, g.input, operands[0]);
+            auto result = make<dnnl::binary>(what, pd, {DNNL_ARG_SRC_0, DNNL_ARG_SRC_1});
+            result.operands = {operands[0], layout(pd.src1_desc())};
+            result.in_place = 0;
+            return result;
+        });
+    }
+
+    planned_step plan(std::int64_t, const conversion<layout>& c, const std::vector<layout>& operands) const {
+        const std::string what = "conversion";
+        return guarded(what, [&] {
+            const dnnl::reorder::primitive_desc pd(engine_, operands[0].descriptor(), engine_, c.to.descriptor(),
+                                                   attributes());
+            auto result = make<dnnl::reorder>(what, pd, {DNNL_ARG_SRC});
+            result.operands = operands;
+            return result;
+        });
+    }
+
+  private:
+    /// Vectors travel as N, C, 1, 1.
+    static layout vector(std::int64_t batch, std::int64_t channels) {
+        return layout(describe({batch, channels, 1, 1}, dnnl::memory::format_tag::nhwc));
+    }
+
+    template <class Primitive, class Descriptor>
+    planned_step make(const std::string& what, const Descriptor& pd, std::vector<int> operands,
+                      std::vector<std::pair<int, dnnl::memory>> constants = {}) const {
+        const auto scratchpad = pd.scratchpad_desc();
+        const std::size_t workspace = scratchpad.get_size();
+        return {step(Primitive(pd), {what, pd.impl_info_str(), workspace}, std::move(operands), std::move(constants)),
+                {},
+                layout(pd.dst_desc()),
+                workspace ? std::optional(layout(scratchpad)) : std::nullopt,
+                std::nullopt};
+    }
+
+    template <class Plan>
+    planned_step guarded(const std::string& what, Plan&& plan) const {
+        try {
+            return plan();
+        } catch (const dnnl::error& e) {
+            throw unsupported_error(what + ": " + name() + " has no implementation (" + e.what() + ")");
+        }
+    }
+
+    static std::string act(activation a) { return a == activation::identity ? "" : ", " + std::string(to_string(a)); }
+    static std::string text(const graph::features& f) {
+        return std::to_string(f.channels) + "x" + std::to_string(f.size.height) + "x" + std::to_string(f.size.width);
+    }
+    static std::string text(const graph::convolution& c) {
+        const std::string k = std::to_string(c.kernel);
+        return (c.depthwise() ? "depthwise " : "conv ") + k + "x" + k +
+               (c.groups > 1 && !c.depthwise() ? " in " + std::to_string(c.groups) + " groups" : "") +
+               (c.stride > 1 ? " stride " + std::to_string(c.stride) : "") + ", " + text(c.input) + " to " +
+               text(c.output) + act(c.act);
+    }
+
+    dnnl::engine engine_;
+    openmp openmp_;
+    int threads_;
+    cpu::format format_;
+};
+
+static_assert(gpunet::backend<backend>);
+
+} // namespace gpunet::cpu

@@ -1,0 +1,44 @@
+// What one context runs in: an arena, oneDNN's handles into it, a stream. One thread at a time.
+#pragma once
+
+#include <gpunet/cpu/layout.hpp>
+#include <gpunet/layers/backend.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <vector>
+
+namespace gpunet::cpu {
+
+class memory {
+  public:
+    memory(const dnnl::engine& engine, int threads, const memory_map<layout>& map)
+        : arena_(static_cast<std::byte*>(::operator new[](map.bytes + 64, alignment))), stream_(engine),
+          threads_(threads) {
+        for (std::size_t i = 0; i < map.layouts.size(); ++i)
+            slots_.emplace_back(map.layouts[i].descriptor(), engine,
+                                map.offsets[i] ? static_cast<void*>(arena_.get() + *map.offsets[i]) : nullptr);
+    }
+
+    /// Points an external slot at the caller's memory.
+    void bind(slot s, float* data) { slots_[s].set_data_handle(data); }
+    const float* data(slot s) const { return static_cast<const float*>(slots_[s].get_data_handle()); }
+
+    dnnl_memory_t handle(slot s) const { return slots_[s].get(); }
+    dnnl_stream_t stream() const { return stream_.get(); }
+    int threads() const noexcept { return threads_; }
+
+  private:
+    static constexpr std::align_val_t alignment{64};
+    struct release {
+        void operator()(std::byte* p) const noexcept { ::operator delete[](p, alignment); }
+    };
+
+    std::unique_ptr<std::byte[], release> arena_;
+    std::vector<dnnl::memory> slots_;
+    dnnl::stream stream_;
+    int threads_;
+};
+
+} // namespace gpunet::cpu

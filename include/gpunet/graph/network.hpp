@@ -1,0 +1,158 @@
+// An architecture with every implied number made explicit: a chain of blocks over plain data. No device, no weights.
+#pragma once
+
+#include <gpunet/activation.hpp>
+#include <gpunet/shape.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+namespace gpunet::graph {
+
+/// Rows and columns of zeros around a feature map.
+struct padding {
+    std::int64_t top = 0, bottom = 0, left = 0, right = 0;
+    friend bool operator==(const padding&, const padding&) = default;
+};
+
+/// Channels and extent of a feature map of one picture.
+struct features {
+    std::int64_t channels = 0;
+    extent2 size;
+    friend bool operator==(const features&, const features&) = default;
+};
+
+/// A convolution without bias, batch norm, then an activation. Weights are O, I / groups, kernel, kernel.
+struct convolution {
+    std::string weights; // the parameters' name less ".weight"
+    std::string norm;    // the batch norm's less ".weight", ".bias", ".running_mean", ".running_var"
+    features input;
+    features output;
+    std::int64_t kernel = 1;
+    std::int64_t stride = 1;
+    graph::padding padding;
+    std::int64_t groups = 1;
+    double epsilon = 0; // of the batch norm
+    activation act = activation::identity;
+
+    bool depthwise() const noexcept { return groups == input.channels && groups == output.channels && groups > 1; }
+    friend bool operator==(const convolution&, const convolution&) = default;
+};
+
+/// A matrix product on one vector per picture, then an activation.
+struct dense {
+    std::string weights; // the parameters' name less ".weight" and ".bias"
+    std::int64_t inputs = 0;
+    std::int64_t outputs = 0;
+    bool bias = true;
+    bool as_convolution = false; // the weights are stored as O, I, 1, 1 and not as O, I
+    activation act = activation::identity;
+    friend bool operator==(const dense&, const dense&) = default;
+};
+
+/// x * gate(excite(act(squeeze(mean(x))))); the activations are those of the two matrix products.
+struct squeeze_excite {
+    dense squeeze;
+    dense excite;
+    friend bool operator==(const squeeze_excite&, const squeeze_excite&) = default;
+};
+
+/// One or more convolutions at the network's entrance.
+struct stem {
+    std::vector<convolution> convolutions;
+    friend bool operator==(const stem&, const stem&) = default;
+};
+
+/// A single convolution.
+struct conv {
+    graph::convolution convolution;
+    friend bool operator==(const conv&, const conv&) = default;
+};
+
+/// [1x1 expansion,] depthwise, [squeeze-excite,] 1x1 projection, plus the input where `residual`.
+struct inverted_residual {
+    std::optional<convolution> expand;
+    convolution depthwise;
+    std::optional<graph::squeeze_excite> squeeze_excite;
+    convolution project;
+    bool residual = false;
+    friend bool operator==(const inverted_residual&, const inverted_residual&) = default;
+};
+
+/// k x k expansion, [squeeze-excite,] 1x1 projection, plus the input where `residual`.
+struct fused_inverted_residual {
+    convolution expand;
+    std::optional<graph::squeeze_excite> squeeze_excite;
+    convolution project;
+    bool residual = false;
+    friend bool operator==(const fused_inverted_residual&, const fused_inverted_residual&) = default;
+};
+
+/// 1x1 convolution, global mean, [hidden matrix product,] classifier.
+struct tail {
+    graph::convolution convolution;
+    std::optional<dense> hidden;
+    dense classifier;
+    friend bool operator==(const tail&, const tail&) = default;
+};
+
+/// One layer of the spec.
+struct block {
+    using kinds = std::variant<stem, conv, inverted_residual, fused_inverted_residual, tail>;
+
+    std::int64_t layer = 0; // position in the spec's JSON list, from 1
+    std::string kind;       // "layer_type" there
+    std::optional<std::int64_t> stage;
+    kinds body;
+    features input;
+    features output; // of a tail: its classes, 1 x 1
+    friend bool operator==(const block&, const block&) = default;
+};
+
+/// A whole network at one input size.
+struct network {
+    features input;
+    std::vector<block> blocks;
+    std::int64_t classes = 0;
+    friend bool operator==(const network&, const network&) = default;
+};
+
+/// Calls visit(convolution) and visit(dense) for every operation of a block that has parameters, in the order they run.
+template <class Block, class Visitor>
+void for_each_operation(Block&& b, Visitor&& visit) {
+    const auto gate = [&](auto& se) {
+        if (!se) return;
+        visit(se->squeeze);
+        visit(se->excite);
+    };
+    std::visit(
+        [&](auto& body) {
+            using body_type = std::remove_cvref_t<decltype(body)>;
+            if constexpr (std::is_same_v<body_type, stem>) {
+                for (auto& c : body.convolutions) visit(c);
+            } else if constexpr (std::is_same_v<body_type, conv>) {
+                visit(body.convolution);
+            } else if constexpr (std::is_same_v<body_type, inverted_residual>) {
+                if (body.expand) visit(*body.expand);
+                visit(body.depthwise);
+                gate(body.squeeze_excite);
+                visit(body.project);
+            } else if constexpr (std::is_same_v<body_type, fused_inverted_residual>) {
+                visit(body.expand);
+                gate(body.squeeze_excite);
+                visit(body.project);
+            } else {
+                visit(body.convolution);
+                if (body.hidden) visit(*body.hidden);
+                visit(body.classifier);
+            }
+        },
+        b.body);
+}
+
+} // namespace gpunet::graph

@@ -1,0 +1,166 @@
+// The names that checkpoints give to parameters, as data: which program wrote them, which layer, which part of it.
+#pragma once
+
+#include <gpunet/error.hpp>
+#include <gpunet/spec/names.hpp>
+#include <gpunet/spec/network.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gpunet::detail {
+
+/// The parts of a layer that own parameters.
+enum class part : std::uint8_t {
+    conv,
+    conv_norm,
+    conv2,
+    conv2_norm,
+    conv3,
+    conv3_norm, // of a head, a conv, a tail
+    expand,
+    expand_norm,
+    depthwise,
+    depthwise_norm,
+    squeeze,
+    excite,
+    project,
+    project_norm,
+    hidden,
+    classifier
+};
+
+/// The dialects; NVIDIA's two grammars name differently.
+enum class dialect : std::uint8_t { plain, distilled, efficientnet_pytorch };
+
+struct leaf_name {
+    dialect who;
+    std::string_view kind; // "layer_type"
+    detail::part part;
+    std::string_view leaf; // appended to the layer's prefix
+};
+
+// clang-format off
+inline constexpr leaf_name leaf_names[] = {
+    {dialect::plain, "head", part::conv, "net.0"},
+    {dialect::plain, "head", part::conv_norm, "net.1"},
+    {dialect::plain, "head_large", part::conv, "net.0"},
+    {dialect::plain, "head_large", part::conv_norm, "net.1"},
+    {dialect::plain, "head_large", part::conv2, "net.3"},
+    {dialect::plain, "head_large", part::conv2_norm, "net.4"},
+    {dialect::plain, "head_large", part::conv3, "net.6"},
+    {dialect::plain, "head_large", part::conv3_norm, "net.7"},
+    {dialect::plain, "conv", part::conv, "conv"},
+    {dialect::plain, "conv", part::conv_norm, "bn1"},
+    {dialect::plain, "fused_irb", part::expand, "conv_exp"},
+    {dialect::plain, "fused_irb", part::expand_norm, "bn1"},
+    {dialect::plain, "fused_irb", part::squeeze, "se.conv_reduce"},
+    {dialect::plain, "fused_irb", part::excite, "se.conv_expand"},
+    {dialect::plain, "fused_irb", part::project, "conv_pwl"},
+    {dialect::plain, "fused_irb", part::project_norm, "bn2"},
+    {dialect::plain, "irb", part::expand, "conv_pw"},
+    {dialect::plain, "irb", part::expand_norm, "bn1"},
+    {dialect::plain, "irb", part::depthwise, "conv_dw"},
+    {dialect::plain, "irb", part::depthwise_norm, "bn2"},
+    {dialect::plain, "irb", part::squeeze, "se.conv_reduce"},
+    {dialect::plain, "irb", part::excite, "se.conv_expand"},
+    {dialect::plain, "irb", part::project, "conv_pwl"},
+    {dialect::plain, "irb", part::project_norm, "bn3"},
+    {dialect::plain, "tail", part::conv, "net.0"},
+    {dialect::plain, "tail", part::conv_norm, "net.1"},
+    {dialect::plain, "tail", part::hidden, "net.4"},
+    {dialect::plain, "tail", part::classifier, "net.6"},
+    {dialect::distilled, "head", part::conv, "net.0"},
+    {dialect::distilled, "head", part::conv_norm, "net.1"},
+    {dialect::distilled, "head_large", part::conv, "net.0"},
+    {dialect::distilled, "head_large", part::conv_norm, "net.1"},
+    {dialect::distilled, "head_large", part::conv2, "net.3"},
+    {dialect::distilled, "head_large", part::conv2_norm, "net.4"},
+    {dialect::distilled, "head_large", part::conv3, "net.6"},
+    {dialect::distilled, "head_large", part::conv3_norm, "net.7"},
+    {dialect::distilled, "irb", part::expand, "body.0"},
+    {dialect::distilled, "irb", part::expand_norm, "body.1"},
+    {dialect::distilled, "irb", part::depthwise, "body.3"},
+    {dialect::distilled, "irb", part::depthwise_norm, "body.4"},
+    {dialect::distilled, "irb", part::project, "body.6"},
+    {dialect::distilled, "irb", part::project_norm, "body.7"},
+    {dialect::distilled, "fused_irb", part::expand, "body.0"},
+    {dialect::distilled, "fused_irb", part::expand_norm, "body.1"},
+    {dialect::distilled, "fused_irb", part::project, "body.3"},
+    {dialect::distilled, "fused_irb", part::project_norm, "body.4"},
+    {dialect::distilled, "tail", part::conv, "net.0"},
+    {dialect::distilled, "tail", part::conv_norm, "net.1"},
+    {dialect::distilled, "tail", part::hidden, "net.4"},
+    {dialect::distilled, "tail", part::classifier, "net.8"},
+    {dialect::efficientnet_pytorch, "head", part::conv, "_conv_stem"},
+    {dialect::efficientnet_pytorch, "head", part::conv_norm, "_bn0"},
+    {dialect::efficientnet_pytorch, "irb", part::expand, "_expand_conv"},
+    {dialect::efficientnet_pytorch, "irb", part::expand_norm, "_bn0"},
+    {dialect::efficientnet_pytorch, "irb", part::depthwise, "_depthwise_conv"},
+    {dialect::efficientnet_pytorch, "irb", part::depthwise_norm, "_bn1"},
+    {dialect::efficientnet_pytorch, "irb", part::squeeze, "_se_reduce"},
+    {dialect::efficientnet_pytorch, "irb", part::excite, "_se_expand"},
+    {dialect::efficientnet_pytorch, "irb", part::project, "_project_conv"},
+    {dialect::efficientnet_pytorch, "irb", part::project_norm, "_bn2"},
+    {dialect::efficientnet_pytorch, "tail", part::conv, "_conv_head"},
+    {dialect::efficientnet_pytorch, "tail", part::conv_norm, "_bn1"},
+    {dialect::efficientnet_pytorch, "tail", part::classifier, "_fc"},
+};
+// clang-format on
+
+/// Where a layer stands, as far as names care.
+struct layer_place {
+    std::string_view kind;
+    std::int64_t number = 0; // in the JSON list, from 1
+    std::optional<std::int64_t> stage;
+    std::int64_t block = 0; // how many residual blocks come before it
+};
+
+/// Names the parameters of one layer. @throws spec_error for a layer the dialect has no name for.
+class layer_names {
+  public:
+    /// @param where  what errors say first
+    layer_names(dialect who, const layer_place& place, std::string where)
+        : who_(who), kind_(place.kind), where_(std::move(where)), prefix_(prefix(who, place)) {}
+
+    std::string operator()(part p) const {
+        for (const leaf_name& name : leaf_names)
+            if (name.who == who_ && name.kind == kind_ && name.part == p) return prefix_ + std::string(name.leaf);
+        throw spec_error(where_ + ": expected a layer that weights of this naming can have, found one they cannot");
+    }
+
+  private:
+    std::string prefix(dialect who, const layer_place& place) const {
+        const bool stem = place.kind == "head" || place.kind == "head_large";
+        const std::string number = std::to_string(place.number);
+        switch (who) {
+        case dialect::plain:
+            if (stem) return "network.head: " + number + ".";
+            if (place.kind == "tail") return "network. layer" + number + ".";
+            return "network.stage: " + stage(place) + " layer" + number + ".";
+        case dialect::distilled:
+            if (stem) return "network.head:.";
+            if (place.kind == "tail") return "network.tail:.";
+            return "network.stage: " + stage(place) + " " + std::string(place.kind) + number + ".";
+        case dialect::efficientnet_pytorch:
+            if (place.kind == "irb") return "_blocks." + std::to_string(place.block) + ".";
+            return "";
+        }
+        return "";
+    }
+
+    std::string stage(const layer_place& place) const {
+        if (!place.stage)
+            throw spec_error(where_ + ": stage: expected an integer (parameter names hold it), found nothing");
+        return std::to_string(*place.stage);
+    }
+
+    dialect who_;
+    std::string_view kind_;
+    std::string where_;
+    std::string prefix_;
+};
+
+} // namespace gpunet::detail

@@ -1,0 +1,55 @@
+// The parameters a graph expects of a weights file: names, shapes, roles.
+#pragma once
+
+#include <gpunet/graph/network.hpp>
+#include <gpunet/shape.hpp>
+
+#include <cstdint>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace gpunet {
+
+enum class parameter_role : std::uint8_t { weight, bias, norm_weight, norm_bias, running_mean, running_var, batches };
+
+struct parameter {
+    std::string name;
+    shape dimensions;
+    parameter_role role = parameter_role::weight;
+
+    /// Whether a file may leave it out: the count of training batches means nothing to inference.
+    bool optional() const noexcept { return role == parameter_role::batches; }
+};
+
+inline shape weight_shape(const graph::convolution& c) {
+    return {c.output.channels, c.input.channels / c.groups, c.kernel, c.kernel};
+}
+
+inline shape weight_shape(const graph::dense& d) {
+    return d.as_convolution ? shape{d.outputs, d.inputs, 1, 1} : shape{d.outputs, d.inputs};
+}
+
+/// All parameters, in the order of PyTorch's state_dict.
+inline std::vector<parameter> parameters(const graph::network& net) {
+    using role = parameter_role;
+    std::vector<parameter> list;
+    const auto add = [&](const auto& op) {
+        list.push_back({op.weights + ".weight", weight_shape(op), role::weight});
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(op)>, graph::convolution>) {
+            const shape channels = {op.output.channels};
+            list.push_back({op.norm + ".weight", channels, role::norm_weight});
+            list.push_back({op.norm + ".bias", channels, role::norm_bias});
+            list.push_back({op.norm + ".running_mean", channels, role::running_mean});
+            list.push_back({op.norm + ".running_var", channels, role::running_var});
+            list.push_back({op.norm + ".num_batches_tracked", {}, role::batches});
+        } else if (op.bias) {
+            list.push_back({op.weights + ".bias", {op.outputs}, role::bias});
+        }
+    };
+    for (const graph::block& b : net.blocks) graph::for_each_operation(b, add);
+    return list;
+}
+
+} // namespace gpunet
