@@ -41,3 +41,5 @@ endif()
 gpunet_component(image "${GPUNET_IMAGE_FOUND}" "libjpeg-turbo ${gpunet_turbojpeg_VERSION}, libpng ${PNG_VERSION_STRING}"
                  "no decoding of pictures; install libturbojpeg0-dev, libpng-dev and pkg-config"
                  PkgConfig::gpunet_turbojpeg PNG::PNG)
+
+gpunet_component(hub TRUE "registry, selection, weights on this machine" "")

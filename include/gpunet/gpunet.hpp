@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gpunet/activation.hpp>
+#include <gpunet/any_network.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/execution_plan.hpp>
 #include <gpunet/float16.hpp>

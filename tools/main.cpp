@@ -1,0 +1,57 @@
+// The gpunet command-line program. Results go to standard output, messages to standard error. Exit status: 0 success,
+// 1 failure of the work, 2 wrong usage.
+#include "commands.hpp"
+
+#include <gpunet/version.hpp>
+
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+namespace {
+
+int fail(const char* what, int status) {
+    std::cout.flush();
+    std::string line = what;
+    for (char& c : line)
+        if (c == '\n') c = ' ';
+    std::cerr << "gpunet: " << line << '\n';
+    return status;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    using namespace gpunet::tool;
+    CLI::App app{"GPUNet: image classification networks chosen by latency"};
+    app.set_version_flag("--version", std::string("gpunet ") + gpunet::version);
+    app.require_subcommand(1);
+    app.fallthrough();
+    options common;
+    app.add_option("--device", common.device, "cpu or cuda[:N]; for select also the name of a device with records");
+    app.add_option("--precision", common.precision, "fp32, tf32, fp16 or bf16")
+        ->check(CLI::IsMember({"fp32", "tf32", "fp16", "bf16"}));
+    app.add_option("--threads", common.threads, "threads on the CPU; all cores by default")->check(CLI::Range(1, 4096));
+    app.add_flag("--offline", common.offline, "never use the network");
+    for (const auto add : {add_list, add_show, add_select, add_classify, add_run, add_bench, add_convert, add_doctor})
+        add(app, common);
+    try {
+        app.parse(argc, argv);
+        std::cout.flush();
+        if (!std::cout) return fail("cannot write to standard output", 1);
+        return 0;
+    } catch (const CLI::Success& e) { // --help, --version
+        app.exit(e);
+        return 0;
+    } catch (const CLI::ParseError& e) {
+        return fail((std::string(e.what()) + " (see gpunet --help)").c_str(), 2);
+    } catch (const usage_error& e) {
+        return fail(e.what(), 2);
+    } catch (const partial_failure&) {
+        return 1;
+    } catch (const std::bad_alloc&) {
+        return fail("out of memory", 1);
+    } catch (const std::exception& e) {
+        return fail(e.what(), 1);
+    }
+}

@@ -1,0 +1,248 @@
+// list, show, select, and what all commands share about models.
+#include "commands.hpp"
+
+#include <gpunet/cpu/backend.hpp>
+#include <gpunet/graph/count.hpp>
+#include <gpunet/graph/lower.hpp>
+#include <gpunet/weights/synthetic.hpp>
+
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+#include <sstream>
+
+namespace gpunet::tool {
+
+void print(const detail::json& j) { std::cout << j.dump(2) << '\n'; }
+
+void warn(const std::string& message) { std::cerr << "gpunet: warning: " << message << '\n'; }
+
+registry open_registry() {
+    std::optional<std::string> warning;
+    registry r = local_registry(warning);
+    if (warning) warn(*warning);
+    return r;
+}
+
+model open_model(const registry& known, const std::string& name_or_path) {
+    if (const model* m = known.lookup(name_or_path)) return *m;
+    std::error_code ignored;
+    if (!std::filesystem::exists(name_or_path, ignored)) {
+        if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json"))
+            throw io_error(name_or_path + ": cannot open: no such file");
+        static_cast<void>(known.find(name_or_path));
+    }
+    model m;
+    m.network = read_spec(name_or_path);
+    for (const spec::unknown_key& key : m.network.unknown_keys)
+        warn(name_or_path + ": layer " + std::to_string(key.layer) + ": unknown key \"" + key.key + "\" ignored");
+    m.name = name_or_path;
+    m.input.size = m.network.data.resolution;
+    const graph::network g = lower(m.network);
+    const graph::counts c = graph::count(g);
+    m.parameters = c.parameters;
+    m.multiply_adds = c.multiply_adds;
+    if (g.classes == 1000) m.labels = "imagenet-1k";
+    return m;
+}
+
+tensor_store open_weights(const model& m, const model_choice& choice) {
+    checkpoint_options o;
+    o.select = choice.entry;
+    if (choice.weights == "synthetic") return synthetic_weights(lower(m.network));
+    if (!choice.weights.empty()) return read_weights(choice.weights, o);
+    return load_weights(m, o);
+}
+
+std::string check_device(const options& o) {
+    const std::string device = detail::lower_case(o.device);
+    if (device.starts_with("cuda"))
+        throw unsupported_error("--device " + o.device + ": this program was built without the CUDA backend; use cpu");
+    if (device != "auto" && device != "cpu")
+        throw usage_error("--device: expected cpu or cuda[:N], found \"" + o.device + "\"");
+    if (!o.precision.empty() && o.precision != "fp32")
+        throw unsupported_error("--precision " + o.precision + ": the CPU backend computes in fp32");
+    return "fp32";
+}
+
+int thread_count(const options& o) { return o.threads > 0 ? o.threads : cpu::all_cores(); }
+
+any_network open_network(const model& m, const tensor_store& weights, const options& o) {
+    check_device(o);
+    return network(m.network, weights, cpu::backend({.threads = o.threads}));
+}
+
+namespace {
+
+/// "0.63 (TensorRT 8)" for the fastest batch-1 record of a device, or a dash.
+std::string latency_cell(const model& m, const selection_query& q) {
+    const latency_record* r = detail::record_that_counts(m, q);
+    if (!r) return "-";
+    std::ostringstream out;
+    out << std::setprecision(3) << r->latency.count();
+    return out.str();
+}
+
+void list(const options& o) {
+    const registry known = open_registry();
+    if (o.json) {
+        auto all = detail::json::array();
+        for (const model& m : known) all.push_back(detail::to_json(m));
+        return print(all);
+    }
+    selection_query v100, a100, here;
+    v100.device = "NVIDIA V100";
+    a100.device = "NVIDIA A100";
+    here.device = this_device().name;
+    here.precision = this_device().precision;
+    std::cout << std::left << std::setw(20) << "model" << std::right << std::setw(7) << "input" << std::setw(7)
+              << "top-1" << std::setw(10) << "params M" << std::setw(8) << "GMAC" << std::setw(9) << "V100 ms"
+              << std::setw(9) << "A100 ms" << std::setw(9) << "here ms" << '\n'
+              << std::fixed;
+    for (const model& m : known)
+        std::cout << std::left << std::setw(20) << m.name << std::right << std::setw(7) << m.input.size.height
+                  << std::setprecision(1) << std::setw(7) << m.top1 << std::setprecision(2) << std::setw(10)
+                  << static_cast<double>(m.parameters) / 1e6 << std::setw(8)
+                  << static_cast<double>(m.multiply_adds) / 1e9 << std::setw(9) << latency_cell(m, v100) << std::setw(9)
+                  << latency_cell(m, a100) << std::setw(9) << latency_cell(m, here) << '\n';
+    std::cout << "V100, A100: published, fp16, batch 1. Here: " << here.device
+              << ", fp32, batch 1, measured by `gpunet bench --save`.\n";
+}
+
+std::string features_text(const graph::features& f) {
+    return std::to_string(f.channels) + " x " + std::to_string(f.size.height) + " x " + std::to_string(f.size.width);
+}
+
+void show(const std::string& name, const options& o) {
+    const model m = open_model(open_registry(), name);
+    const graph::network g = lower(m.network);
+    const graph::counts total = graph::count(g);
+    if (o.json) {
+        const auto sizes = [](const graph::features& f) {
+            return detail::json{f.channels, f.size.height, f.size.width};
+        };
+        detail::json out = {{"name", m.name},
+                            {"input", sizes(g.input)},
+                            {"classes", g.classes},
+                            {"parameters", total.parameters},
+                            {"multiply_adds", total.multiply_adds},
+                            {"layers", detail::json::array()}};
+        for (const graph::block& b : g.blocks) {
+            const graph::counts c = graph::count(b);
+            detail::json layer = {{"layer", b.layer}, {"kind", b.kind}};
+            if (b.stage) layer["stage"] = *b.stage;
+            layer["output"] = sizes(b.output);
+            layer["parameters"] = c.parameters;
+            layer["multiply_adds"] = c.multiply_adds;
+            out["layers"].push_back(std::move(layer));
+        }
+        return print(out);
+    }
+    std::cout << m.name << ", input " << features_text(g.input) << '\n'
+              << std::right << std::setw(5) << "layer"
+              << "  " << std::left << std::setw(12) << "kind" << std::right << std::setw(5) << "stage" << std::setw(18)
+              << "output" << std::setw(13) << "parameters" << std::setw(16) << "multiply-adds" << '\n';
+    for (const graph::block& b : g.blocks) {
+        const graph::counts c = graph::count(b);
+        std::cout << std::setw(5) << b.layer << "  " << std::left << std::setw(12) << b.kind << std::right
+                  << std::setw(5) << (b.stage ? std::to_string(*b.stage) : "") << std::setw(18)
+                  << features_text(b.output) << std::setw(13) << c.parameters << std::setw(16) << c.multiply_adds
+                  << '\n';
+    }
+    std::cout << std::setw(42) << "total" << std::setw(13) << total.parameters << std::setw(16) << total.multiply_adds
+              << '\n';
+}
+
+struct select_arguments {
+    std::string budget;
+    std::optional<double> min_top1;
+    std::optional<std::string> engine;
+    std::int64_t batch = 1;
+};
+
+selection_query make_query(const select_arguments& a, const options& o, const registry& known) {
+    selection_query q;
+    try {
+        q.budget = parse_duration(a.budget);
+    } catch (const argument_error& e) {
+        throw usage_error(std::string("--budget: ") + e.what());
+    }
+    q.min_top1 = a.min_top1;
+    q.engine = a.engine;
+    q.batch = a.batch;
+    if (o.device == "auto" || o.device == "cpu" || o.device == this_device().name) {
+        q.device = this_device().name;
+        q.precision = o.precision.empty() ? "fp32" : o.precision;
+        q.threads = thread_count(o);
+        return q;
+    }
+    if (detail::lower_case(o.device).starts_with("cuda")) check_device(o);
+    q.precision = o.precision.empty() ? "fp16" : o.precision;
+    q.device = o.device;
+    std::vector<std::string> devices;
+    for (const model& m : known)
+        for (const latency_record& r : m.latency) {
+            if (same_device(r.device, o.device)) return q;
+            if (std::find(devices.begin(), devices.end(), r.device) == devices.end()) devices.push_back(r.device);
+        }
+    std::string names;
+    for (const std::string& d : devices) names += ", " + d;
+    throw usage_error("--device: expected cpu, cuda[:N]" + names + ", found \"" + o.device + "\"");
+}
+
+void select_model(const select_arguments& a, const options& o) {
+    const registry known = open_registry();
+    const selection_query q = make_query(a, o, known);
+    const selection s = known.select(q);
+    if (o.json) {
+        detail::json out = {{"model", s.model->name},
+                            {"latency_ms", s.record->latency.count()},
+                            {"top1", s.model->top1},
+                            {"record", detail::to_json(*s.record)},
+                            {"considered", detail::json::array()}};
+        for (const candidate& c : s.considered) {
+            detail::json entry = {
+                {"model", c.model->name}, {"top1", c.model->top1}, {"fits", c.fits}, {"reason", c.reason}};
+            if (c.record) entry["latency_ms"] = c.record->latency.count();
+            out["considered"].push_back(std::move(entry));
+        }
+        return print(out);
+    }
+    std::cout << s.model->name << '\n'
+              << "top-1 " << s.model->top1 << " %, the best within " << detail::shown(q.budget) << " on "
+              << detail::conditions(q) << '\n';
+    for (const candidate& c : s.considered)
+        std::cout << "  " << (c.model == s.model ? '*' : ' ') << ' ' << std::left << std::setw(20) << c.model->name
+                  << std::right << std::fixed << std::setprecision(1) << c.model->top1 << " %  " << c.reason << '\n';
+    std::cout << "source: " << s.record->source << ", " << s.record->date << '\n';
+}
+
+} // namespace
+
+void add_list(CLI::App& app, options& common) {
+    auto* command = app.add_subcommand("list", "All models: size, accuracy, latencies");
+    command->add_flag("--json", common.json, "complete records as JSON");
+    command->callback([&common] { list(common); });
+}
+
+void add_show(CLI::App& app, options& common) {
+    auto* command = app.add_subcommand("show", "A model's layers");
+    auto name = std::make_shared<std::string>();
+    command->add_option("MODEL", *name, "a registry name or a spec file")->required();
+    command->add_flag("--json", common.json, "as JSON");
+    command->callback([name, &common] { show(*name, common); });
+}
+
+void add_select(CLI::App& app, options& common) {
+    auto* command = app.add_subcommand("select", "The most accurate model within a latency budget");
+    auto a = std::make_shared<select_arguments>();
+    command->add_option("--budget", a->budget, "inclusive, with its unit: 0.65ms, 800us, 1s")->required();
+    command->add_option("--min-top1", a->min_top1, "least accuracy, per cent")->check(CLI::Range(0.0, 100.0));
+    command->add_option("--engine", a->engine, "only records of this engine, e.g. TensorRT");
+    command->add_option("--batch", a->batch, "pictures at once; the budget is for all of them")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
+    command->add_flag("--json", common.json, "as JSON");
+    command->callback([a, &common] { select_model(*a, common); });
+}
+
+} // namespace gpunet::tool
