@@ -1,0 +1,125 @@
+// Reads and writes safetensors: a length (u64), a JSON header of that length, the tensors' bytes.
+// Format: github.com/huggingface/safetensors, README.md, "Format".
+#pragma once
+
+#include <gpunet/atomic_file.hpp>
+#include <gpunet/error.hpp>
+#include <gpunet/weights/bytes.hpp>
+#include <gpunet/weights/safetensors_header.hpp>
+#include <gpunet/weights/tensor_store.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpunet {
+
+/// Reads a safetensors file; the tensors are views of `bytes`.
+/// @param source      what errors call it, usually the file's path
+/// @param keep_alive  owns `bytes`; the store holds it
+/// @param max_bytes   the most bytes of all tensors together
+/// @throws weights_error naming the file and the tensor at fault.
+inline tensor_store read_safetensors(std::span<const std::byte> bytes, std::string source,
+                                     std::shared_ptr<const void> keep_alive,
+                                     std::uint64_t max_bytes = default_max_tensor_bytes) {
+    const auto fail = [&](const std::string& expected, const std::string& found) {
+        throw weights_error(source + ": safetensors header: expected " + expected + ", found " + found);
+    };
+    if (bytes.size() < 8) fail("8 bytes for its length", std::to_string(bytes.size()));
+    const auto length = detail::load_little<std::uint64_t>(bytes, 0);
+    if (length > detail::max_safetensors_header)
+        fail("at most " + std::to_string(detail::max_safetensors_header) + " bytes", std::to_string(length));
+    if (length > bytes.size() - 8)
+        fail(std::to_string(length) + " bytes", std::to_string(bytes.size() - 8) + ": the file is truncated");
+    const auto text = detail::as_text(bytes.subspan(8, static_cast<std::size_t>(length)));
+    const auto data = bytes.subspan(8 + text.size());
+    if (data.size() > max_bytes)
+        throw weights_error(source + ": expected at most " + std::to_string(max_bytes) +
+                            " bytes of tensors (max_bytes), found " + std::to_string(data.size()));
+    detail::safetensors_header header(text, source, max_bytes);
+    detail::check_coverage(header.ranges, data.size(), source);
+    for (const auto& range : header.ranges)
+        header.tensors.find(*range.name)->second.data = data.data() + static_cast<std::size_t>(range.begin);
+    return {std::move(source), std::move(header.tensors), std::move(keep_alive)};
+}
+
+namespace detail {
+
+/// Writes a tensor's elements in row-major order, unchanged.
+inline void write_dense(atomic_file& file, const stored_tensor& t) {
+    const std::size_t element = size_of(t.type);
+    auto left = static_cast<std::size_t>(t.element_count());
+    if (left == 0) return;
+    if (t.strides == dense_strides(t.dimensions)) return file.write({t.data, left * element});
+    std::vector<std::byte> chunk(std::min<std::size_t>(left * element, 65536));
+    std::vector<std::int64_t> index(t.dimensions.size(), 0);
+    std::int64_t offset = 0;
+    std::size_t filled = 0;
+    for (; left != 0; --left) {
+        std::memcpy(chunk.data() + filled, t.data + static_cast<std::size_t>(offset) * element, element);
+        filled += element;
+        if (filled == chunk.size() || left == 1) {
+            file.write(std::span(chunk).first(filled));
+            filled = 0;
+        }
+        for (std::size_t d = t.dimensions.size(); d-- > 0;) {
+            offset += t.strides[d];
+            if (++index[d] < t.dimensions[d]) break;
+            offset -= t.strides[d] * t.dimensions[d];
+            index[d] = 0;
+        }
+    }
+}
+
+} // namespace detail
+
+/// Writes every tensor, densely and in its own type. The same tensors make the same bytes: larger element types come
+/// first, so that all are aligned to their elements, then names in order. An existing file is replaced in one step.
+/// @throws io_error naming the file; then no file was written, and one that existed is unchanged.
+inline void write_safetensors(const std::filesystem::path& path, const tensor_store& tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+    std::vector<std::pair<const std::string*, const stored_tensor*>> order;
+    for (const auto& [name, tensor] : tensors) order.emplace_back(&name, &tensor);
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto& a, const auto& b) { return size_of(a.second->type) > size_of(b.second->type); });
+
+    nlohmann::json header = nlohmann::json::object();
+    if (!metadata.empty()) header[std::string(detail::safetensors_metadata)] = metadata;
+    std::uint64_t end = 0;
+    for (const auto& [name, tensor] : order) {
+        const std::uint64_t begin = end;
+        end += static_cast<std::uint64_t>(tensor->element_count()) * size_of(tensor->type);
+        const auto* type = std::find_if(std::begin(detail::safetensors_dtypes), std::end(detail::safetensors_dtypes),
+                                        [&, t = tensor](const auto& pair) { return pair.second == t->type; });
+        if (*name == detail::safetensors_metadata)
+            throw io_error(path.string() + ": cannot be written: " + *name + " cannot be a tensor's name");
+        header[*name] = {{"dtype", type->first}, {"shape", tensor->dimensions}, {"data_offsets", {begin, end}}};
+    }
+    std::string text;
+    try {
+        text = header.dump();
+    } catch (const nlohmann::json::exception& e) { // names that are not UTF-8
+        throw io_error(path.string() + ": cannot be written: " + e.what());
+    }
+    text.append((8 - text.size() % 8) % 8, ' ');
+    if (text.size() > detail::max_safetensors_header)
+        throw io_error(path.string() + ": cannot be written: a header of " + std::to_string(text.size()) + " bytes");
+
+    atomic_file file(path);
+    const std::uint64_t length = text.size();
+    file.write(std::as_bytes(std::span(&length, 1)));
+    file.write(text);
+    for (const auto& [name, tensor] : order) detail::write_dense(file, *tensor);
+    file.commit();
+}
+
+} // namespace gpunet
