@@ -19,7 +19,7 @@ void warn(const std::string& message) { std::cerr << "gpunet: warning: " << mess
 
 registry open_registry() {
     std::optional<std::string> warning;
-    registry r = local_registry(warning);
+    registry r = local_registry(&warning);
     if (warning) warn(*warning);
     return r;
 }

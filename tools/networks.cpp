@@ -93,11 +93,10 @@ struct classify_arguments {
 model choose(const classify_arguments& a, const options& o) {
     registry known = open_registry();
     if (!a.choice.name.empty()) return open_model(known, a.choice.name);
-    const auto at_hand = [](const model& m) { return find_weights(m).has_value(); };
     if (a.budget.empty()) {
         const model* best = nullptr;
         for (const model& m : known)
-            if (at_hand(m) && (!best || m.top1 > best->top1)) best = &m;
+            if (has_weights(m) && (!best || m.top1 > best->top1)) best = &m;
         if (!best) static_cast<void>(load_weights(*known.begin())); // says where weights are looked for
         return *best;
     }
@@ -110,10 +109,10 @@ model choose(const classify_arguments& a, const options& o) {
     q.device = this_device().name;
     q.precision = check_device(o);
     q.threads = thread_count(o);
-    q.eligible = at_hand;
+    q.eligible = has_weights;
     std::vector<model_record> measured;
     for (const model& m : known) {
-        if (!at_hand(m) || detail::record_that_counts(m, q)) continue;
+        if (!has_weights(m) || detail::record_that_counts(m, q)) continue;
         std::cerr << "gpunet: measuring " << m.name << " on this machine, once\n";
         for (model_record& r : bench_model(m, {1}, o)) measured.push_back(std::move(r));
     }

@@ -118,10 +118,12 @@ class records_file {
     std::filesystem::path path_;
 };
 
-/// The built-in models with what was measured on this machine. @param warning  says what is wrong with the records
-inline registry local_registry(std::optional<std::string>& warning) {
+/// The built-in models with what was measured on this machine.
+/// @param warning  if not null, gets what is wrong with the records, or nothing
+inline registry local_registry(std::optional<std::string>* warning = nullptr) {
+    std::optional<std::string> ignored;
     registry r = registry::builtin();
-    for (const auto& [name, record] : records_file().read(warning)) r.add_record(name, record);
+    for (const auto& [name, record] : records_file().read(warning ? *warning : ignored)) r.add_record(name, record);
     return r;
 }
 

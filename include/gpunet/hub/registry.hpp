@@ -8,7 +8,7 @@
 #include <gpunet/hub/select.hpp>
 
 #include <algorithm>
-#include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,12 +68,15 @@ class registry {
     selection select(const selection_query& q) const { return gpunet::select(models_, q); }
 
     /// The most accurate model that takes at most `budget` for one picture on a device.
+    /// @param eligible  if set, other models are passed over: has_weights, say
     /// @throws unsupported_error saying what came nearest
-    const model& most_accurate_within(milliseconds budget, const device& where) const {
+    const model& most_accurate_within(milliseconds budget, const device& where,
+                                      std::function<bool(const model&)> eligible = {}) const {
         selection_query q;
         q.budget = budget;
         q.device = where.name;
         q.precision = where.precision;
+        q.eligible = std::move(eligible);
         return *select(q).model;
     }
 

@@ -39,6 +39,9 @@ inline std::optional<std::filesystem::path> find_weights(const model& m) {
     return std::nullopt;
 }
 
+/// Whether find_weights finds any.
+inline bool has_weights(const model& m) { return find_weights(m).has_value(); }
+
 /// The model's pretrained weights, from the weights directories.
 /// @throws weights_error saying where they were looked for and where they come from, if there are none
 inline tensor_store load_weights(const model& m, const checkpoint_options& options = {}) {

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# On a fresh Debian 12: installs what is needed, builds the gpunet program, fetches EfficientNet-Lite0's pretrained
+# weights, and classifies two photographs with the best model that takes at most a second here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh
+cmake --preset release -DGPUNET_BUILD_TESTS=OFF -DGPUNET_BUILD_EXAMPLES=OFF >/dev/null
+cmake --build --preset release
+cache=${GPUNET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpunet}
+python3 scripts/fetch_assets.py --weights "$cache/weights" --pictures build/pictures
+build/release/gpunet classify --budget 1s build/pictures/chelsea.png build/pictures/coffee.png
