@@ -46,7 +46,7 @@ class execution_plan {
     /// @throws unsupported_error if the backend cannot do an operation or more memory is needed than `caps` allows
     execution_plan(const B& device, graph::network net, std::int64_t batch, taps kept, const constants& weights,
                    typename B::packed& packed, const limits& caps)
-        : graph_(std::move(net)), batch_(batch) {
+        : graph_(std::move(net)), batch_(batch), kept_(kept) {
         check_size(caps);
         typename B::planning_scope scope(device);
         planner<B> plan(device, batch, weights, packed);
@@ -64,11 +64,12 @@ class execution_plan {
         }
         map_ = plan.finish();
         if (std::cmp_greater(map_.bytes, caps.max_activation_bytes))
-            throw unsupported_error(too_large(static_cast<std::int64_t>(map_.bytes), caps));
+            throw unsupported_error(too_large(std::to_string(map_.bytes), caps));
     }
 
     const graph::network& graph() const noexcept { return graph_; }
     std::int64_t batch() const noexcept { return batch_; }
+    taps kept() const noexcept { return kept_; }
     const memory_map<typename B::layout>& map() const noexcept { return map_; }
     /// What runs, in order, with the backend's names of the kernels.
     const std::vector<layer_step>& steps() const noexcept { return steps_; }
@@ -119,7 +120,8 @@ class execution_plan {
         if (batch_ < 1) throw argument_error("batch: expected 1 or more, found " + std::to_string(batch_));
         const auto check = [&](const graph::features& f) {
             const std::int64_t bytes = f.channels * f.size.height * f.size.width * 4;
-            if (batch_ > caps.max_activation_bytes / bytes) throw unsupported_error(too_large(bytes, caps));
+            if (batch_ > caps.max_activation_bytes / bytes)
+                throw unsupported_error(too_large(std::to_string(batch_) + " * " + std::to_string(bytes), caps));
         };
         check(graph_.input);
         for (const graph::block& b : graph_.blocks)
@@ -128,15 +130,15 @@ class execution_plan {
             });
     }
 
-    std::string too_large(std::int64_t bytes, const limits& caps) const {
+    std::string too_large(const std::string& bytes, const limits& caps) const {
         return "batch " + std::to_string(batch_) + " of " + std::to_string(graph_.input.size.height) + " x " +
                std::to_string(graph_.input.size.width) + ": expected activations of at most " +
-               std::to_string(caps.max_activation_bytes) + " bytes, needs " + std::to_string(bytes) +
-               " (limits::max_activation_bytes)";
+               std::to_string(caps.max_activation_bytes) + " bytes, needs " + bytes + " (limits::max_activation_bytes)";
     }
 
     graph::network graph_;
     std::int64_t batch_;
+    taps kept_;
     std::vector<entry> layers_;
     std::vector<layer_step> steps_;
     memory_map<typename B::layout> map_;

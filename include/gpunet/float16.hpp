@@ -28,7 +28,7 @@ struct half {
         const std::uint32_t magnitude = f & 0x7FFFFFFFU;
         if (magnitude > 0x7F800000U) return static_cast<std::uint16_t>(sign | 0x7E00U | (magnitude >> 13 & 0x3FFU));
         if (magnitude >= 0x477FF000U) return static_cast<std::uint16_t>(sign | 0x7C00U); // rounds to 65536 or more
-        if (magnitude < 0x38800000U) {                                                  // subnormal half, or zero
+        if (magnitude < 0x38800000U) {                                                   // subnormal half, or zero
             // Adding 0.5 puts the last bit of the half at the last bit of the float; the addition rounds.
             const float shifted = std::bit_cast<float>(magnitude) + 0.5F;
             return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000U));

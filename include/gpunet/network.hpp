@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,11 @@ struct context_options {
     gpunet::taps taps = taps::none;
 };
 
+template <backend B>
+class network;
+template <backend B>
+class context;
+
 namespace detail {
 
 /// What a network and its contexts share. Plans are made under a lock and immutable afterwards.
@@ -57,6 +63,7 @@ class network_state {
         const extent2 size = o.size == extent2{} ? spec_.data.resolution : o.size;
         graph::network net = lower(spec_, size, limits_);
         const std::scoped_lock lock(mutex_);
+        std::erase_if(plans_, [](const auto& entry) { return entry.second.expired(); });
         auto& known = plans_[{o.batch, size.height, size.width, o.taps}];
         if (auto plan = known.lock()) return plan;
         auto plan = std::make_shared<const execution_plan<B>>(device_, std::move(net), o.batch, o.taps, constants_,
@@ -77,10 +84,37 @@ class network_state {
     std::map<key, std::weak_ptr<const execution_plan<B>>> plans_;
 };
 
-} // namespace detail
-
+/// Contexts that wait for the next call of their shape; the least recently used go first.
 template <backend B>
-class context;
+class idle_contexts {
+  public:
+    context<B> take(const network<B>& net, const context_options& o) {
+        {
+            const std::scoped_lock lock(mutex_);
+            for (auto c = contexts_.begin(); c != contexts_.end(); ++c) {
+                if (!c->fits(o)) continue;
+                context<B> found = std::move(*c);
+                contexts_.erase(c);
+                return found;
+            }
+        }
+        return context<B>(net, o);
+    }
+
+    void give(context<B> c) {
+        const std::scoped_lock lock(mutex_);
+        contexts_.push_back(std::move(c));
+        if (contexts_.size() > most) contexts_.pop_front();
+    }
+
+  private:
+    static constexpr std::size_t most = 4;
+
+    std::mutex mutex_;
+    std::list<context<B>> contexts_;
+};
+
+} // namespace detail
 
 /// Immutable weights and plans, shared by any number of contexts and threads. Cheap to copy.
 template <backend B>
@@ -95,21 +129,25 @@ class network {
     const spec::network& spec() const noexcept { return state_->spec(); }
     const B& device() const noexcept { return state_->device(); }
 
-    /// Scores of a batch: N C H W in, N x classes out, before softmax. Any batch, any legal size. Makes a context each
-    /// time; keep one where speed matters.
+    /// Scores of a batch: N C H W in, N x classes out, before softmax. Any batch, any legal size. Keeps a few contexts
+    /// for the next call of the same shape; hold one of your own to allocate nothing. Any number of threads may call.
     tensor<float> operator()(const tensor_view<const float>& images) const {
-        context<B> c(*this, shape_of(images, taps::none));
-        return c.run(images.elements());
+        context<B> c = idle_->take(*this, shape_of(images, taps::none));
+        tensor<float> scores = c.run(images.elements());
+        idle_->give(std::move(c));
+        return scores;
     }
 
-    /// The last output of every stage, as a detector wants them: N C H W each, in order of depth.
+    /// The last output of every stage, as a detector wants them: N C H W each, in order of depth, with the layer's
+    /// position in the spec's JSON list.
     std::vector<std::pair<std::int64_t, tensor<float>>> features(const tensor_view<const float>& images) const {
-        context<B> c(*this, shape_of(images, taps::stages));
+        context<B> c = idle_->take(*this, shape_of(images, taps::stages));
         static_cast<void>(c.run(images.elements()));
         std::vector<std::pair<std::int64_t, tensor<float>>> maps;
         for (const feature_map& f : c.features())
             maps.emplace_back(
                 f.layer, tensor<float>(f.values.shape(), {f.values.elements().begin(), f.values.elements().end()}));
+        idle_->give(std::move(c));
         return maps;
     }
 
@@ -123,6 +161,7 @@ class network {
     }
 
     std::shared_ptr<detail::network_state<B>> state_;
+    std::shared_ptr<detail::idle_contexts<B>> idle_ = std::make_shared<detail::idle_contexts<B>>();
 };
 
 /// A network at one shape with the memory to run it. Running allocates nothing. For one thread at a time; make one for
@@ -133,6 +172,11 @@ class context {
     /// @throws spec_error if the size is too small for the network; unsupported_error, argument_error
     explicit context(const network<B>& net, const context_options& options = {})
         : state_(net.state_), plan_(state_->plan(options)), memory_(state_->device().make_memory(plan_->map())) {}
+
+    /// Whether this is the context that options with an explicit size ask for.
+    bool fits(const context_options& o) const noexcept {
+        return o.batch == batch() && o.size == graph().input.size && o.taps == plan_->kept();
+    }
 
     std::int64_t batch() const noexcept { return plan_->batch(); }
     const graph::network& graph() const noexcept { return plan_->graph(); }
@@ -161,10 +205,11 @@ class context {
     /// The same, calling after(i) when block i of graph().blocks is done: for profiles.
     template <class After>
     void run(std::span<const float> images, std::span<float> scores, After&& after) {
-        check("images", images.size(), input_shape());
-        check("scores", scores.size(), output_shape());
+        const graph::features& f = graph().input;
+        check("images", images.size(), f.channels * f.size.height * f.size.width, &context::input_shape);
+        check("scores", scores.size(), graph().classes, &context::output_shape);
         const typename B::running_scope scope(memory_);
-        memory_.bind(plan_->input(), const_cast<float*>(images.data())); // nothing writes to an external slot
+        memory_.bind(plan_->input(), images.data());
         plan_->run(memory_, after);
         const float* result = memory_.data(*plan_->output(graph().blocks.size() - 1));
         std::copy_n(result, scores.size(), scores.begin());
@@ -177,7 +222,7 @@ class context {
             const graph::block& b = graph().blocks[i];
             const auto place = plan_->output(i);
             const bool last = i + 1 == graph().blocks.size();
-            if (!place || (last && maps.size() < i)) continue; // the scores are a feature only where all layers are
+            if (!place || (last && plan_->kept() != taps::layers)) continue; // the scores end no stage
             shape s =
                 last ? output_shape() : shape{batch(), b.output.channels, b.output.size.height, b.output.size.width};
             const auto count = static_cast<std::size_t>(element_count(s));
@@ -187,10 +232,11 @@ class context {
     }
 
   private:
-    static void check(const char* what, std::size_t found, const shape& expected) {
-        if (std::cmp_not_equal(found, element_count(expected)))
-            throw argument_error(std::string(what) + ": expected " + std::to_string(element_count(expected)) +
-                                 " numbers " + to_string(expected) + ", found " + std::to_string(found));
+    /// Makes the shape, which allocates, only to report it.
+    void check(const char* what, std::size_t found, std::int64_t each, shape (context::*expected)() const) const {
+        if (std::cmp_not_equal(found, batch() * each))
+            throw argument_error(std::string(what) + ": expected " + std::to_string(batch() * each) + " numbers " +
+                                 to_string((this->*expected)()) + ", found " + std::to_string(found));
     }
 
     std::shared_ptr<detail::network_state<B>> state_;

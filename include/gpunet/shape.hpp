@@ -38,9 +38,12 @@ inline std::int64_t element_count(const shape& s) {
     bool empty = false;
     for (const std::int64_t size : s) {
         if (size < 0) throw argument_error("shape " + to_string(s) + ": a size is negative");
-        if (size == 0) empty = true;
-        else if (count > max_elements / size) throw argument_error("shape " + to_string(s) + ": too many elements");
-        else count *= size;
+        if (size == 0)
+            empty = true;
+        else if (count > max_elements / size)
+            throw argument_error("shape " + to_string(s) + ": too many elements");
+        else
+            count *= size;
     }
     return empty ? 0 : count;
 }

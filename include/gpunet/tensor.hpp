@@ -30,11 +30,7 @@ class tensor_view {
     T* data() const noexcept { return elements_.data(); }
     std::size_t size() const noexcept { return elements_.size(); }
 
-    operator tensor_view<const T>() const
-        requires(!std::is_const_v<T>)
-    {
-        return {dimensions_, elements_};
-    }
+    operator tensor_view<const T>() const requires(!std::is_const_v<T>) { return {dimensions_, elements_}; }
 
   private:
     gpunet::shape dimensions_;

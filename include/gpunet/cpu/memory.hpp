@@ -21,8 +21,9 @@ class memory {
                                 map.offsets[i] ? static_cast<void*>(arena_.get() + *map.offsets[i]) : nullptr);
     }
 
-    /// Points an external slot at the caller's memory.
-    void bind(slot s, float* data) { slots_[s].set_data_handle(data); }
+    /// Points an external slot at the caller's memory. Nothing writes to such a slot.
+    void bind(slot s, const float* data) { slots_[s].set_data_handle(const_cast<float*>(data)); }
+    /// The float32 N C H W values of an edge slot after a run.
     const float* data(slot s) const { return static_cast<const float*>(slots_[s].get_data_handle()); }
 
     dnnl_memory_t handle(slot s) const { return slots_[s].get(); }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include <dlfcn.h>
+#include <sched.h>
 
 namespace gpunet::cpu {
 
@@ -27,7 +28,11 @@ class openmp {
 };
 
 /// All cores this process may use.
-inline int all_cores() noexcept { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+inline int all_cores() noexcept {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 /// For its lifetime oneDNN, called from this thread, uses so many threads.
 class thread_scope {

@@ -19,6 +19,28 @@ namespace gpunet::detail {
 
 using json = nlohmann::ordered_json;
 
+/// At most 60 bytes, not cut within a character.
+inline std::string shortened(std::string text) {
+    if (text.size() <= 60) return text;
+    std::size_t end = 57;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+    return text.substr(0, end) + "...";
+}
+
+/// A value as an error shows it: one line of at most 60 bytes.
+inline std::string shown(const json& value) {
+    return shortened(value.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+/// The same for a name, without quotation marks.
+inline std::string shown_name(const std::string& name) {
+    const std::string quoted = json(name).dump(-1, ' ', false, json::error_handler_t::replace);
+    return shortened(quoted.substr(1, quoted.size() - 2));
+}
+
+/// The most keys an object may have; ordered_json looks for each among all others.
+inline constexpr std::size_t max_object_keys = 1000;
+
 /// @throws Error naming `source` and, for a syntax error, line and column.
 template <class Error>
 json parse_json(std::string_view text, const std::string& source, int max_depth = 32) {
@@ -29,7 +51,10 @@ json parse_json(std::string_view text, const std::string& source, int max_depth 
         if (event == json::parse_event_t::object_start) keys.emplace_back();
         if (event == json::parse_event_t::object_end) keys.pop_back();
         if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-            throw Error(source + ": key \"" + parsed.get<std::string>() + "\" appears twice in one object");
+            throw Error(source + ": key \"" + shown_name(parsed.get<std::string>()) + "\" appears twice in one object");
+        if (event == json::parse_event_t::key && keys.back().size() > max_object_keys)
+            throw Error(source + ": expected at most " + std::to_string(max_object_keys) +
+                        " keys in one object, found more");
         return true;
     };
     try {
@@ -38,14 +63,11 @@ json parse_json(std::string_view text, const std::string& source, int max_depth 
         std::string what = e.what();
         const auto start = what.find("parse error at ");
         throw Error(source + ": not valid JSON: " + (start == std::string::npos ? what : what.substr(start + 12)));
+    } catch (const nlohmann::json::out_of_range& e) { // a number beyond double
+        const std::string what = e.what();
+        const auto start = what.find("] ");
+        throw Error(source + ": not valid JSON: " + (start == std::string::npos ? what : what.substr(start + 2)));
     }
-}
-
-/// A value as an error shows it: at most 60 characters.
-inline std::string shown(const json& value) {
-    std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-    if (text.size() > 60) text = text.substr(0, 57) + "...";
-    return text;
 }
 
 /// Reads the fields of one JSON object and remembers which it has read. Throws Error, each message starting with

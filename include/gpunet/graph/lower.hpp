@@ -63,6 +63,8 @@ class lowering {
     }
 
   private:
+    static constexpr std::int64_t max_squeezed_channels = 1 << 20; // a bound for the arithmetic that follows
+
     stem lower(const spec::head& l, const layer_names& names) {
         stem s;
         s.convolutions.push_back(stem_convolution(l, l.stride.value_or(2), names(part::conv), names(part::conv_norm)));
@@ -160,9 +162,12 @@ class lowering {
                                        const layer_names& names) const {
         if (!l.use_se.value_or(false)) return std::nullopt;
         if (distilled_) throw spec_error(where_ + ": use_se: expected false in a distilled network, found true");
-        const double ratio = l.se_ratio.value_or(0.25);
-        const std::int64_t squeezed =
-            l.se_channels.value_or(round_half_to_even(static_cast<double>(width) * (ratio / l.expansion)));
+        const double exact = static_cast<double>(width) * (l.se_ratio.value_or(0.25) / l.expansion);
+        if (!l.se_channels && !(exact < static_cast<double>(max_squeezed_channels)))
+            throw spec_error(where_ + ": se_ratio: expected a squeeze width below " +
+                             std::to_string(max_squeezed_channels) + ", found " + std::to_string(width) + " * (" +
+                             std::to_string(l.se_ratio.value_or(0.25)) + " / expansion)");
+        const std::int64_t squeezed = l.se_channels ? *l.se_channels : round_half_to_even(exact);
         squeeze_excite se;
         se.squeeze = dense{names(part::squeeze), width, squeezed, true, true, l.se_act.value_or(block_activation(l))};
         se.excite = dense{names(part::excite), squeezed, width, true, true, l.se_gate.value_or(activation::sigmoid)};

@@ -65,7 +65,8 @@ class file_lock {
 
 class records_file {
   public:
-    explicit records_file(std::filesystem::path path = cache_directory() / "latency.json") : path_(std::move(path)) {}
+    explicit records_file(const std::filesystem::path& path = cache_directory() / "latency.json")
+        : path_(std::filesystem::absolute(path)) {}
 
     const std::filesystem::path& path() const noexcept { return path_; }
 
@@ -88,7 +89,8 @@ class records_file {
     }
 
     /// Adds records, each in the place of an older one of the same thing. Other processes may do the same.
-    /// @throws io_error if the file cannot be written; it is then as it was
+    /// @throws io_error if the file cannot be written, spec_error if a record is no measurement or lacks something; the
+    ///         file is then as it was
     void add(const std::vector<model_record>& added, std::optional<std::string>& warning) const {
         std::error_code failed;
         std::filesystem::create_directories(path_.parent_path(), failed);
@@ -107,8 +109,10 @@ class records_file {
             entry.update(detail::to_json(record));
             list.push_back(std::move(entry));
         }
+        const std::string text = detail::json{{"schema", 1}, {"records", std::move(list)}}.dump(1) + "\n";
+        static_cast<void>(detail::parse_records(text, path_.string())); // never keep what would read as damaged
         atomic_file file(path_);
-        file.write(detail::json{{"schema", 1}, {"records", std::move(list)}}.dump(1) + "\n");
+        file.write(text);
         file.commit();
     }
 

@@ -6,6 +6,7 @@
 #include <gpunet/hub/latency.hpp>
 #include <gpunet/hub/model.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace gpunet {
@@ -100,15 +102,15 @@ inline std::string conditions(const selection_query& q) {
 /// @throws unsupported_error saying what came nearest if none fits, or that there are no records
 inline selection select(std::span<const model> models, const selection_query& q) {
     selection s;
-    const latency_record* fastest = nullptr;
-    const model* fastest_model = nullptr;
+    std::optional<candidate> nearest;
+    const auto distance = [&](const candidate& c) { // what is missing of the accuracy, then the time
+        return std::tuple(q.min_top1 ? std::max(0.0, *q.min_top1 - c.model->top1) : 0.0, c.record->latency,
+                          -c.model->top1);
+    };
     for (const model& m : models) {
         s.considered.push_back(detail::consider(m, q));
         const candidate& c = s.considered.back();
-        if (c.record && (!q.eligible || q.eligible(m)) && (!fastest || c.record->latency < fastest->latency)) {
-            fastest = c.record;
-            fastest_model = &m;
-        }
+        if (c.record && (!q.eligible || q.eligible(m)) && (!nearest || distance(c) < distance(*nearest))) nearest = c;
         if (!c.fits) continue;
         if (!s.model || m.top1 > s.model->top1 || (m.top1 == s.model->top1 && c.record->latency < s.record->latency)) {
             s.model = &m;
@@ -116,14 +118,14 @@ inline selection select(std::span<const model> models, const selection_query& q)
         }
     }
     if (s.model) return s;
-    if (!fastest)
+    if (!nearest)
         throw unsupported_error("no latency is known for " + detail::conditions(q) +
                                 ": measure it with `gpunet bench --save`, or name a device that has records");
     throw unsupported_error("no model within " + detail::shown(q.budget) +
                             (q.min_top1 ? " and of top-1 " + detail::json(*q.min_top1).dump() + " %" : "") + " on " +
-                            detail::conditions(q) + ": the fastest is " + fastest_model->name + " at " +
-                            detail::shown(fastest->latency) + " (" + fastest->engine + "), top-1 " +
-                            detail::json(fastest_model->top1).dump() + " %");
+                            detail::conditions(q) + ": the nearest is " + nearest->model->name + " at " +
+                            detail::shown(nearest->record->latency) + " (" + nearest->record->engine + "), top-1 " +
+                            detail::json(nearest->model->top1).dump() + " %");
 }
 
 } // namespace gpunet

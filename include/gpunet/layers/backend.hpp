@@ -75,7 +75,7 @@ concept backend = std::copyable<B> && std::copyable<typename B::layout> && std::
              const global_mean& mean, const channel_gate& gate, const conversion<typename B::layout>& convert,
              const folded& weights, typename B::packed& packed, const std::vector<typename B::layout>& operands,
              const typename B::layout& layout, const typename B::step& step, typename B::memory& memory,
-             const step_slots& slots) {
+             const step_slots& slots, slot edge, const float* values) {
     typename B::planning_scope; // constructed from a backend around planning
     typename B::running_scope;  // constructed from a memory around running
     { b.name() } -> std::convertible_to<std::string>;
@@ -90,9 +90,12 @@ concept backend = std::copyable<B> && std::copyable<typename B::layout> && std::
     // The layout of values at the network's edges: float32, N C H W.
     { b.edge_layout(n, graph::features{}) } -> std::same_as<typename B::layout>;
     { b.make_memory(memory_map<typename B::layout>{}) } -> std::same_as<typename B::memory>;
+    // Edges on the host: the input is bound before a run, outputs are read after it.
+    memory.bind(edge, values);
+    { memory.data(edge) } -> std::convertible_to<const float*>;
     { layout.bytes() } -> std::same_as<std::size_t>;
     { layout == layout } -> std::convertible_to<bool>;
-    {step.run(memory, slots)};
+    step.run(memory, slots);
     { step.info() } -> std::convertible_to<step_info>;
 };
 

@@ -134,6 +134,14 @@ class planner {
         return s;
     }
 
+    /// Whether operand i must not be overwritten: it is the caller's, or another operand too.
+    bool is_needed(const std::vector<value_type>& operands, std::size_t i) const {
+        const slot mine = root(operands[i].place);
+        for (std::size_t j = 0; j < operands.size(); ++j)
+            if (j != i && root(operands[j].place) == mine) return true;
+        return records_[mine].external;
+    }
+
     template <class Plan>
     placed<B> place_with(std::vector<value_type> operands, Plan&& plan) {
         std::vector<layout> layouts;
@@ -141,7 +149,7 @@ class planner {
         auto operation = plan(layouts);
         placed<B> result;
         for (std::size_t i = 0; i < operands.size(); ++i) {
-            const bool overwritten = operation.in_place == i && records_[root(operands[i].place)].external;
+            const bool overwritten = operation.in_place == i && is_needed(operands, i);
             if (operation.operands[i] == operands[i].layout && !overwritten) continue;
             convert(result, operands[i], operation.operands[i]);
             operands[i] = result.output();

@@ -169,7 +169,7 @@ inline spec::network read_layers(const json& list, const std::string& source) {
     for (std::size_t i = 0; i < list.size(); ++i) {
         const std::string number = source + ": layer " + std::to_string(i + 1);
         const std::string kind = spec_reader(list[i], number).string("layer_type");
-        spec_reader in(list[i], number + " (" + (kind.size() > 60 ? kind.substr(0, 57) + "..." : kind) + ")");
+        spec_reader in(list[i], number + " (" + shown_name(kind) + ")");
         static_cast<void>(in.find("layer_type"));
         if ((i == 0) != (kind == "data"))
             in.fail("layer_type", i == 0 ? "\"data\" as the first layer" : "\"data\" only as the first layer",

@@ -41,7 +41,7 @@ class safetensors_header {
         : source_(source), max_bytes_(max_bytes) {
         // The parser takes NUL for the end of its input.
         if (text.find('\0') != std::string_view::npos) fail("JSON", "a NUL character");
-        static_cast<void>(nlohmann::json::sax_parse(text.begin(), text.end(), this));
+        static_cast<void>(nlohmann::ordered_json::sax_parse(text.begin(), text.end(), this));
     }
 
     tensor_store::container tensors; ///< their data is not set yet

@@ -1,0 +1,560 @@
+// The layer primitives on the CPU backend, one by one, against a plain computation in double. Before each run the
+// context's memory is filled with NaN, so that whatever is read and was not written shows.
+#include "core_support.hpp"
+
+#include <gpunet/cpu.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+using core_test::message_of;
+using gpunet::activation;
+using gpunet::extent2;
+using gpunet::cpu::format;
+namespace cpu = gpunet::cpu;
+namespace graph = gpunet::graph;
+namespace spec = gpunet::spec;
+
+namespace {
+
+constexpr format formats[] = {format::automatic, format::channels_last, format::blocked};
+constexpr activation activations[] = {activation::identity,     activation::relu,       activation::relu6,
+                                      activation::swish,        activation::hard_swish, activation::sigmoid,
+                                      activation::hard_sigmoid, activation::gelu};
+
+std::string to_text(format f) {
+    return f == format::automatic ? "automatic" : f == format::channels_last ? "channels_last" : "blocked";
+}
+
+std::vector<float> noise(const std::string& name, std::size_t count, float scale) {
+    std::vector<float> values(count);
+    for (std::size_t i = 0; i < count; ++i)
+        values[i] = (2 * gpunet::synthetic_uniform(gpunet::fnv1a(name), i) - 1) * scale;
+    return values;
+}
+
+/// Feature maps of a batch, N C H W.
+struct maps {
+    std::int64_t batch = 1;
+    graph::features what;
+    std::vector<double> values;
+
+    maps(std::int64_t n, const graph::features& f)
+        : batch(n), what(f), values(static_cast<std::size_t>(n * f.channels * f.size.height * f.size.width)) {}
+    double& at(std::int64_t n, std::int64_t c, std::int64_t y, std::int64_t x) {
+        return values[static_cast<std::size_t>(((n * what.channels + c) * what.size.height + y) * what.size.width + x)];
+    }
+    double at(std::int64_t n, std::int64_t c, std::int64_t y, std::int64_t x) const {
+        return const_cast<maps&>(*this).at(n, c, y, x);
+    }
+};
+
+/// The reference: definitions written down as loops.
+namespace naive {
+
+maps convolve(const maps& in, const graph::convolution& c, const gpunet::folded& w, const maps* residual = nullptr) {
+    maps out(in.batch, c.output);
+    const std::int64_t group_in = c.input.channels / c.groups, group_out = c.output.channels / c.groups;
+    for (std::int64_t n = 0; n < in.batch; ++n)
+        for (std::int64_t o = 0; o < c.output.channels; ++o)
+            for (std::int64_t y = 0; y < c.output.size.height; ++y)
+                for (std::int64_t x = 0; x < c.output.size.width; ++x) {
+                    double sum = double{w.bias[static_cast<std::size_t>(o)]};
+                    for (std::int64_t i = 0; i < group_in; ++i)
+                        for (std::int64_t v = 0; v < c.kernel; ++v)
+                            for (std::int64_t u = 0; u < c.kernel; ++u) {
+                                const std::int64_t sy = y * c.stride - c.padding.top + v;
+                                const std::int64_t sx = x * c.stride - c.padding.left + u;
+                                if (sy < 0 || sx < 0 || sy >= c.input.size.height || sx >= c.input.size.width) continue;
+                                const auto k = ((o * group_in + i) * c.kernel + v) * c.kernel + u;
+                                sum += double{w.weights[static_cast<std::size_t>(k)]} *
+                                       in.at(n, o / group_out * group_in + i, sy, sx);
+                            }
+                    if (residual) sum += residual->at(n, o, y, x);
+                    out.at(n, o, y, x) = gpunet::apply(c.act, sum);
+                }
+    return out;
+}
+
+maps mean(const maps& in) {
+    maps out(in.batch, {in.what.channels, {1, 1}});
+    const double area = static_cast<double>(in.what.size.height * in.what.size.width);
+    for (std::int64_t n = 0; n < in.batch; ++n)
+        for (std::int64_t c = 0; c < in.what.channels; ++c) {
+            double sum = 0;
+            for (std::int64_t y = 0; y < in.what.size.height; ++y)
+                for (std::int64_t x = 0; x < in.what.size.width; ++x) sum += in.at(n, c, y, x);
+            out.at(n, c, 0, 0) = sum / area;
+        }
+    return out;
+}
+
+maps product(const maps& in, const graph::dense& d, const gpunet::folded& w) {
+    maps out(in.batch, {d.outputs, {1, 1}});
+    for (std::int64_t n = 0; n < in.batch; ++n)
+        for (std::int64_t o = 0; o < d.outputs; ++o) {
+            double sum = d.bias ? double{w.bias[static_cast<std::size_t>(o)]} : 0;
+            for (std::int64_t i = 0; i < d.inputs; ++i)
+                sum += double{w.weights[static_cast<std::size_t>(o * d.inputs + i)]} * in.at(n, i, 0, 0);
+            out.at(n, o, 0, 0) = gpunet::apply(d.act, sum);
+        }
+    return out;
+}
+
+maps gated(maps in, const graph::squeeze_excite& se, const gpunet::constants& w) {
+    const maps factors =
+        product(product(mean(in), se.squeeze, w.at(se.squeeze.weights)), se.excite, w.at(se.excite.weights));
+    for (std::int64_t n = 0; n < in.batch; ++n)
+        for (std::int64_t c = 0; c < in.what.channels; ++c)
+            for (std::int64_t y = 0; y < in.what.size.height; ++y)
+                for (std::int64_t x = 0; x < in.what.size.width; ++x) in.at(n, c, y, x) *= factors.at(n, c, 0, 0);
+    return in;
+}
+
+maps compute(const graph::convolution& c, const gpunet::constants& w, const maps& in) {
+    return convolve(in, c, w.at(c.weights));
+}
+maps compute(const graph::stem& s, const gpunet::constants& w, maps now) {
+    for (const auto& c : s.convolutions) now = compute(c, w, now);
+    return now;
+}
+maps compute(const graph::inverted_residual& b, const gpunet::constants& w, const maps& in) {
+    maps now = b.expand ? compute(*b.expand, w, in) : in;
+    now = compute(b.depthwise, w, now);
+    if (b.squeeze_excite) now = gated(now, *b.squeeze_excite, w);
+    return convolve(now, b.project, w.at(b.project.weights), b.residual ? &in : nullptr);
+}
+maps compute(const graph::fused_inverted_residual& b, const gpunet::constants& w, const maps& in) {
+    maps now = compute(b.expand, w, in);
+    if (b.squeeze_excite) now = gated(now, *b.squeeze_excite, w);
+    return convolve(now, b.project, w.at(b.project.weights), b.residual ? &in : nullptr);
+}
+maps compute(const graph::tail& t, const gpunet::constants& w, const maps& in) {
+    maps now = mean(compute(t.convolution, w, in));
+    if (t.hidden) now = product(now, *t.hidden, w.at(t.hidden->weights));
+    return product(now, t.classifier, w.at(t.classifier.weights));
+}
+
+} // namespace naive
+
+/// Inputs whose bytes are remembered, to see that nobody writes to them.
+struct given {
+    graph::features what;
+    std::vector<float> values;
+    maps exact;
+
+    given(const std::string& name, std::int64_t batch, const graph::features& f) : what(f), values(), exact(batch, f) {
+        values = noise(name, exact.values.size(), 2.0F);
+        exact.values.assign(values.begin(), values.end());
+    }
+};
+
+using value = gpunet::value<cpu::layout>;
+
+/// Plans whatever `build(planner, inputs)` places and runs it once. build returns what to run and its output's
+/// features.
+template <class Build>
+std::vector<float> run(format f, std::int64_t batch, const gpunet::constants& w, const std::vector<given*>& inputs,
+                       Build&& build, std::vector<gpunet::step_info>* steps = nullptr) {
+    const cpu::backend device({1, f});
+    cpu::packed packed;
+    const cpu::backend::planning_scope scope(device);
+    gpunet::planner<cpu::backend> plan(device, batch, w, packed);
+    std::vector<value> values;
+    for (const given* g : inputs) values.push_back(plan.external(g->what));
+    auto [layer, features] = build(plan, values);
+    const auto result = plan.place_edge(features, layer.output());
+    const auto map = plan.finish();
+    cpu::memory memory = device.make_memory(map);
+
+    // The arena starts so many bytes before any of its slots.
+    const gpunet::slot last = result.output().place;
+    auto* arena = reinterpret_cast<std::byte*>(const_cast<float*>(memory.data(last))) - *map.offsets[last];
+    std::memset(arena, 0xFF, map.bytes); // NaN
+
+    std::vector<std::vector<float>> before;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        memory.bind(values[i].place, inputs[i]->values.data());
+        before.push_back(inputs[i]->values);
+    }
+    layer.run(memory);
+    result.run(memory);
+    for (std::size_t i = 0; i < inputs.size(); ++i) CHECK(inputs[i]->values == before[i]);
+    if (steps) *steps = plan.steps();
+    const auto count = static_cast<std::size_t>(batch * features.channels * features.size.height * features.size.width);
+    const float* out = memory.data(last);
+    return {out, out + count};
+}
+
+constexpr double tolerance = 2e-6;
+
+graph::convolution convolution(const graph::features& in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+                               const spec::padding& pad, std::int64_t groups = 1, activation act = activation::identity,
+                               const std::string& name = "c") {
+    graph::convolution c;
+    c.weights = name;
+    c.norm = name + ".norm";
+    c.input = in;
+    c.kernel = kernel;
+    c.stride = stride;
+    c.groups = groups;
+    c.act = act;
+    c.padding = graph::resolve(pad, in.size, kernel, stride);
+    c.output = {out, graph::output_extent(in.size, kernel, stride, c.padding)};
+    return c;
+}
+
+template <class Operation>
+void fill(gpunet::constants& w, const Operation& op) {
+    const gpunet::shape s = gpunet::weight_shape(op);
+    const auto count = static_cast<std::size_t>(gpunet::element_count(s));
+    const auto fan_in = static_cast<float>(gpunet::element_count(s) / s[0]);
+    w[op.weights].weights = noise(op.weights + ".w", count, 1.7F / std::sqrt(fan_in));
+    bool bias = true;
+    if constexpr (std::is_same_v<Operation, graph::dense>) bias = op.bias;
+    if (bias) w[op.weights].bias = noise(op.weights + ".b", static_cast<std::size_t>(s[0]), 0.5F);
+}
+
+void check_convolution(format f, std::int64_t batch, const graph::convolution& c, bool with_residual = false) {
+    REQUIRE(c.output.size.height > 0);
+    gpunet::constants w;
+    fill(w, c);
+    given input("input", batch, c.input), residual("residual", batch, c.output);
+    std::vector<given*> inputs = {&input};
+    if (with_residual) inputs.push_back(&residual);
+    const auto found = run(f, batch, w, inputs, [&](auto& plan, const auto& values) {
+        return std::pair(gpunet::conv_bn_act<cpu::backend>(plan, c, values[0],
+                                                           with_residual ? std::optional(values[1]) : std::nullopt),
+                         c.output);
+    });
+    const maps expected = naive::convolve(input.exact, c, w.at("c"), with_residual ? &residual.exact : nullptr);
+    INFO(to_text(f) << " batch " << batch << " " << c.input.channels << " -> " << c.output.channels << " kernel "
+                    << c.kernel << " stride " << c.stride << " groups " << c.groups << " " << to_string(c.act)
+                    << " padding " << c.padding.top << " " << c.padding.bottom << " residual " << with_residual);
+    CHECK(core_test::relative_l2(found, expected.values) < tolerance);
+}
+
+/// The only block before the tail of a network with this one layer.
+graph::block lowered(const std::string& layer, extent2 size, const std::string& data = "") {
+    const auto out = nlohmann::json::parse(layer)["num_out_channels"].get<int>();
+    const spec::network net = gpunet::parse_spec(R"([{"layer_type": "data", "img_resolution": 8)" + data + "}, " +
+                                                     layer + R"(, {"layer_type": "tail", "num_in_channels": )" +
+                                                     std::to_string(out) + R"(, "num_out_channels": 1}])",
+                                                 "layer.json");
+    return gpunet::lower(net, size).blocks[0];
+}
+
+template <template <class> class Layer, class Body>
+void check_block(format f, std::int64_t batch, const graph::block& b, const Body& body) {
+    gpunet::constants w;
+    graph::for_each_operation(b, [&](const auto& op) { fill(w, op); });
+    given input("input", batch, b.input);
+    const auto found = run(f, batch, w, {&input}, [&](auto& plan, const auto& values) {
+        return std::pair(Layer<cpu::backend>(plan, body, values[0]), b.output);
+    });
+    INFO(to_text(f) << " batch " << batch);
+    CHECK(core_test::relative_l2(found, naive::compute(body, w, input.exact).values) < tolerance);
+}
+
+} // namespace
+
+TEST_CASE("convolutions of all kernels, strides, paddings and odd channels") {
+    std::size_t turn = 0;
+    for (const auto& [in, out] : {std::pair{3, 8}, {5, 33}, {8, 5}, {33, 8}, {16, 32}})
+        for (const std::int64_t kernel : {1, 3, 5, 7})
+            for (const std::int64_t stride : {1, 2, 3})
+                for (const auto rule :
+                     {spec::padding_rule::symmetric, spec::padding_rule::same, spec::padding_rule::valid}) {
+                    const activation act = activations[turn % std::size(activations)];
+                    const std::int64_t batch = turn / 2 % 2 ? 3 : 1;
+                    const extent2 size = turn % 3 ? extent2{11, 9} : extent2{8, 14};
+                    const format f = formats[turn / 5 % 3];
+                    ++turn;
+                    check_convolution(f, batch, convolution({in, size}, out, kernel, stride, rule, 1, act));
+                }
+}
+
+TEST_CASE("every activation, with and without a residual before it, in every format") {
+    for (const format f : formats)
+        for (const activation act : activations)
+            for (const bool residual : {false, true})
+                for (const auto& [in, out] : {std::pair{8, 16}, {5, 33}}) {
+                    check_convolution(f, 1, convolution({in, {6, 7}}, out, 3, 1, spec::padding_rule::symmetric, 1, act),
+                                      residual);
+                    check_convolution(f, 3, convolution({in, {6, 7}}, out, 1, 1, spec::padding_rule::symmetric, 1, act),
+                                      residual);
+                }
+}
+
+TEST_CASE("padding by a number of pixels, and inputs smaller than the kernel") {
+    for (const format f : formats) {
+        check_convolution(f, 1, convolution({8, {5, 6}}, 8, 3, 1, std::int64_t{2}));
+        check_convolution(f, 1, convolution({8, {5, 6}}, 8, 3, 2, std::int64_t{0}));
+        check_convolution(f, 2, convolution({16, {1, 1}}, 16, 7, 2, spec::padding_rule::symmetric));
+        check_convolution(f, 2, convolution({16, {2, 1}}, 16, 5, 1, spec::padding_rule::same));
+        check_convolution(f, 1, convolution({16, {1, 40}}, 24, 3, 2, spec::padding_rule::same));
+    }
+}
+
+TEST_CASE("groups and depthwise convolutions") {
+    using rule = spec::padding_rule;
+    for (const format f : formats)
+        for (const std::int64_t batch : {1, 3}) {
+            check_convolution(f, batch, convolution({8, {7, 9}}, 16, 3, 1, rule::symmetric, 2, activation::relu));
+            check_convolution(f, batch, convolution({9, {7, 9}}, 6, 1, 1, rule::symmetric, 3, activation::swish));
+            check_convolution(f, batch, convolution({32, {7, 9}}, 32, 3, 2, rule::same, 2));
+            check_convolution(f, batch, convolution({8, {7, 9}}, 16, 3, 1, rule::symmetric, 8)); // two for each channel
+            check_convolution(f, batch, convolution({12, {7, 9}}, 12, 1, 1, rule::symmetric, 2), true);
+        }
+    std::size_t turn = 0;
+    for (const std::int64_t channels : {3, 5, 8, 33, 64})
+        for (const std::int64_t kernel : {3, 5, 7})
+            for (const std::int64_t stride : {1, 2, 3})
+                for (const auto r : {rule::symmetric, rule::same, rule::valid}) {
+                    const activation act = activations[turn % std::size(activations)];
+                    const format f = formats[turn % 3];
+                    const std::int64_t batch = turn / 4 % 2 ? 3 : 1;
+                    ++turn;
+                    check_convolution(f, batch,
+                                      convolution({channels, {10, 9}}, channels, kernel, stride, r, channels, act));
+                }
+}
+
+TEST_CASE("a chain of convolutions keeps its layout and its values") {
+    // 5 and 3 channels fill no block; sigmoid(0) is not 0, so what pads a block must not be used.
+    const graph::features input{3, {9, 10}};
+    std::vector<graph::convolution> chain;
+    chain.push_back(convolution(input, 5, 3, 1, spec::padding_rule::symmetric, 1, activation::sigmoid, "a"));
+    chain.push_back(convolution(chain[0].output, 33, 3, 2, spec::padding_rule::same, 1, activation::hard_sigmoid, "b"));
+    chain.push_back(
+        convolution(chain[1].output, 33, 5, 1, spec::padding_rule::symmetric, 33, activation::sigmoid, "c"));
+    chain.push_back(convolution(chain[2].output, 3, 1, 1, spec::padding_rule::symmetric, 1, activation::gelu, "d"));
+    for (const format f : formats)
+        for (const std::int64_t batch : {1, 3}) {
+            gpunet::constants w;
+            for (const auto& c : chain) fill(w, c);
+            given in("input", batch, input);
+            const graph::stem body{chain};
+            const auto found = run(f, batch, w, {&in}, [&](auto& plan, const auto& values) {
+                return std::pair(gpunet::stem<cpu::backend>(plan, body, values[0]), chain.back().output);
+            });
+            INFO(to_text(f) << " batch " << batch);
+            CHECK(core_test::relative_l2(found, naive::compute(body, w, in.exact).values) < tolerance);
+        }
+}
+
+namespace {
+
+/// A convolution and another that takes the first one's output both as input and as residual.
+struct twice {
+    gpunet::conv_bn_act<cpu::backend> first, second;
+    const value& output() const { return second.output(); }
+    void run(cpu::memory& m) const {
+        first.run(m);
+        second.run(m);
+    }
+};
+
+} // namespace
+
+TEST_CASE("a value may be input and residual of the same convolution") {
+    const graph::features shape{16, {12, 13}};
+    const auto a = convolution(shape, 16, 3, 1, spec::padding_rule::symmetric, 1, activation::relu, "a");
+    const auto b = convolution(shape, 16, 5, 1, spec::padding_rule::symmetric, 1, activation::swish, "b");
+    gpunet::constants w;
+    fill(w, a);
+    fill(w, b);
+    for (const format f : formats) {
+        INFO(to_text(f));
+        given in("input", 2, shape);
+        const auto found = run(f, 2, w, {&in}, [&](auto& plan, const auto& values) {
+            gpunet::conv_bn_act<cpu::backend> first(plan, a, values[0]);
+            gpunet::conv_bn_act<cpu::backend> second(plan, b, first.output(), first.output());
+            return std::pair(twice{std::move(first), std::move(second)}, shape);
+        });
+        const maps middle = naive::convolve(in.exact, a, w.at("a"));
+        CHECK(core_test::relative_l2(found, naive::convolve(middle, b, w.at("b"), &middle).values) < tolerance);
+        // And where that value is the caller's.
+        const auto external = run(f, 2, w, {&in}, [&](auto& plan, const auto& values) {
+            return std::pair(gpunet::conv_bn_act<cpu::backend>(plan, b, values[0], values[0]), shape);
+        });
+        CHECK(core_test::relative_l2(external, naive::convolve(in.exact, b, w.at("b"), &in.exact).values) < tolerance);
+    }
+}
+
+TEST_CASE("squeeze-excite with every gate") {
+    for (const format f : formats)
+        for (const activation gate : activations)
+            for (const auto& [channels, squeezed, batch] :
+                 {std::tuple{16, 4, 1}, std::tuple{33, 5, 3}, std::tuple{5, 1, 1}, std::tuple{3, 8, 2}}) {
+                graph::squeeze_excite se;
+                se.squeeze = {"squeeze", channels, squeezed,
+                              true,      true,     activations[static_cast<std::size_t>(channels) % 8]};
+                se.excite = {"excite", squeezed, channels, true, true, gate};
+                gpunet::constants w;
+                fill(w, se.squeeze);
+                fill(w, se.excite);
+                const graph::features what{channels, {5, 7}};
+                given input("input", batch, what);
+                const auto found = run(f, batch, w, {&input}, [&](auto& plan, const auto& values) {
+                    return std::pair(gpunet::squeeze_excite<cpu::backend>(plan, se, what, values[0]), what);
+                });
+                INFO(to_text(f) << " " << to_string(gate) << " " << channels);
+                CHECK(core_test::relative_l2(found, naive::gated(input.exact, se, w).values) < tolerance);
+            }
+}
+
+TEST_CASE("matrix products with and without bias") {
+    for (const bool bias : {true, false})
+        for (const auto& [in, out, batch] : {std::tuple{1, 1, 1}, std::tuple{17, 33, 3}, std::tuple{128, 10, 8}}) {
+            const graph::dense d{"d", in, out, bias, false, activation::swish};
+            gpunet::constants w;
+            fill(w, d);
+            given input("input", batch, {in, {1, 1}});
+            const auto found = run(format::automatic, batch, w, {&input}, [&](auto& plan, const auto& values) {
+                return std::pair(plan.place(d, values[0]), graph::features{d.outputs, {1, 1}});
+            });
+            CHECK(core_test::relative_l2(found, naive::product(input.exact, d, w.at("d")).values) < tolerance);
+        }
+}
+
+TEST_CASE("inverted residual blocks with and without each part") {
+    const std::string block = R"({"layer_type": "irb", "stage": 1, )";
+    for (const format f : formats)
+        for (const bool se : {false, true})
+            for (const bool skip : {false, true})
+                for (const auto& [in, out, stride, kernel] : {std::tuple{8, 8, 1, 3}, std::tuple{33, 33, 1, 5},
+                                                              std::tuple{10, 24, 2, 7}, std::tuple{5, 3, 3, 3}}) {
+                    const graph::block b = lowered(
+                        block + R"("num_in_channels": )" + std::to_string(in) + R"(, "num_out_channels": )" +
+                            std::to_string(out) + R"(, "kernel_size": )" + std::to_string(kernel) + R"(, "stride": )" +
+                            std::to_string(stride) + R"(, "expansion": )" + (skip ? "1" : "2.55") +
+                            R"(, "act": "swish", "skip_unit_expansion": true, "use_se": )" + (se ? "true" : "false") +
+                            "}",
+                        {9, 11});
+                    const auto& body = std::get<graph::inverted_residual>(b.body);
+                    CHECK(body.expand.has_value() != skip);
+                    CHECK(body.residual == (in == out && stride == 1));
+                    CHECK(body.squeeze_excite.has_value() == se);
+                    INFO(in << " -> " << out << " se " << se << " skip " << skip);
+                    check_block<gpunet::inverted_residual>(f, in == 8 ? 3 : 1, b, body);
+                }
+    // In groups, and without the residual that is possible.
+    for (const format f : formats)
+        for (const char* fields : {R"("groups": 2)", R"("residual": false)", R"("padding": "same", "groups": 4)"}) {
+            const graph::block b =
+                lowered(R"({"layer_type": "irb", "stage": 1, "num_in_channels": 16, "num_out_channels": 16,
+                "kernel_size": 3, "stride": 1, "expansion": 3, "act": "gelu", )" +
+                            std::string(fields) + "}",
+                        {9, 11});
+            INFO(fields);
+            check_block<gpunet::inverted_residual>(f, 2, b, std::get<graph::inverted_residual>(b.body));
+        }
+}
+
+TEST_CASE("fused inverted residual blocks with and without each part") {
+    for (const format f : formats)
+        for (const bool se : {false, true})
+            for (const char* gate : {"sigmoid", "hard_sigmoid"})
+                for (const auto& [in, out, stride, kernel] :
+                     {std::tuple{8, 8, 1, 3}, std::tuple{33, 33, 1, 5}, std::tuple{10, 24, 2, 3},
+                      std::tuple{3, 3, 1, 1}, std::tuple{3, 5, 3, 7}}) {
+                    const graph::block b =
+                        lowered(R"({"layer_type": "fused_irb", "stage": 1, "num_in_channels": )" + std::to_string(in) +
+                                    R"(, "num_out_channels": )" + std::to_string(out) + R"(, "kernel_size": )" +
+                                    std::to_string(kernel) + R"(, "stride": )" + std::to_string(stride) +
+                                    R"(, "expansion": 2.2, "act": "relu", "se_act": "swish", "se_gate": ")" + gate +
+                                    R"(", "use_se": )" + (se ? "true" : "false") + "}",
+                                {9, 11});
+                    const auto& body = std::get<graph::fused_inverted_residual>(b.body);
+                    CHECK(body.residual == (in == out && stride == 1));
+                    INFO(in << " -> " << out << " se " << se << " " << gate);
+                    check_block<gpunet::fused_inverted_residual>(f, in == 8 ? 3 : 1, b, body);
+                }
+}
+
+TEST_CASE("stems of one and of three convolutions") {
+    for (const format f : formats)
+        for (const std::int64_t batch : {1, 3})
+            for (const char* kind : {"head", "head_large"})
+                for (const int in : {1, 3, 4})
+                    for (const char* padding : {"symmetric", "same", "valid"}) {
+                        const graph::block b = lowered(R"({"layer_type": ")" + std::string(kind) +
+                                                           R"(", "num_in_channels": )" + std::to_string(in) +
+                                                           R"(, "num_out_channels": 9, "padding": ")" + padding + "\"}",
+                                                       {15, 16});
+                        INFO(kind << " " << in << " " << padding);
+                        check_block<gpunet::stem>(f, batch, b, std::get<graph::stem>(b.body));
+                    }
+}
+
+TEST_CASE("tails with and without a hidden product") {
+    for (const format f : formats)
+        for (const std::int64_t batch : {1, 3})
+            for (const auto& [in, mid, out, classes] :
+                 {std::tuple{8, 32, 16, 10}, std::tuple{33, 5, 7, 1}, std::tuple{5, 17, 33, 100}})
+                for (const bool hidden : {false, true}) {
+                    const spec::network net = gpunet::parse_spec(
+                        R"([{"layer_type": "data", "img_resolution": 7}, {"layer_type": "tail", "act": "hard_swish", "num_in_channels": )" +
+                            std::to_string(in) + R"(, "num_out_channels": )" + std::to_string(out) +
+                            R"(, "num_classes": )" + std::to_string(classes) + R"(, "num_mid_channels": )" +
+                            std::to_string(mid) + R"(, "tail_form": ")" +
+                            (hidden ? "conv_pool_conv_linear" : "conv_pool_linear") + "\"}]",
+                        "tail.json");
+                    const graph::block b = gpunet::lower(net, {7, 5}).blocks[0];
+                    const auto& body = std::get<graph::tail>(b.body);
+                    CHECK(body.hidden.has_value() == hidden);
+                    INFO(in << " " << hidden);
+                    check_block<gpunet::tail>(f, batch, b, body);
+                }
+}
+
+TEST_CASE("steps say what they do") {
+    gpunet::constants w;
+    const auto c = convolution({8, {7, 9}}, 16, 3, 2, spec::padding_rule::symmetric, 2, activation::relu);
+    fill(w, c);
+    given input("input", 1, c.input), residual("residual", 1, c.output);
+    std::vector<gpunet::step_info> steps;
+    static_cast<void>(run(
+        format::channels_last, 1, w, {&input, &residual},
+        [&](auto& plan, const auto& v) {
+            return std::pair(gpunet::conv_bn_act<cpu::backend>(plan, c, v[0], v[1]), c.output);
+        },
+        &steps));
+    REQUIRE(steps.size() >= 3);
+    bool found = false;
+    for (const auto& s : steps) {
+        CHECK_FALSE(s.implementation.empty());
+        found = found || s.operation == "conv 3x3 in 2 groups stride 2, 8x7x9 to 16x4x5, relu, plus residual";
+    }
+    CHECK(found);
+}
+
+TEST_CASE("what oneDNN cannot do is an error that says what and who") {
+    auto c = convolution({8, {7, 9}}, 16, 3, 1, spec::padding_rule::symmetric);
+    c.output.size = {100, 100}; // does not follow from the input
+    gpunet::constants w;
+    fill(w, c);
+    given input("input", 1, c.input);
+    const std::string message = message_of<gpunet::unsupported_error>([&] {
+        static_cast<void>(run(format::automatic, 1, w, {&input}, [&](auto& plan, const auto& v) {
+            return std::pair(gpunet::conv_bn_act<cpu::backend>(plan, c, v[0]), c.output);
+        }));
+    });
+    CHECK_THAT(message, Catch::StartsWith("conv 3x3, 8x7x9 to 16x100x100: oneDNN "));
+    CHECK_THAT(message, Catch::Contains(" has no implementation ("));
+    CHECK(message_of<gpunet::argument_error>([] {
+              cpu::backend(cpu::options{-1, format::automatic});
+          }) == "threads: expected 0 or more, found -1");
+}
