@@ -1,0 +1,45 @@
+# Installs the headers, the models, the licence, the program where it is built, and a CMake package in which each
+# component has its own set of targets, so that a user needs only the libraries of the components he asks for.
+
+include(CMakePackageConfigHelpers)
+
+install(DIRECTORY include/gpunet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY models DESTINATION ${CMAKE_INSTALL_DATADIR}/gpunet FILES_MATCHING PATTERN "*.json")
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/gpunet)
+if(TARGET gpunet-cli)
+  install(TARGETS gpunet-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+set(gpunet_package_dir ${CMAKE_INSTALL_DATADIR}/cmake/gpunet)
+foreach(target IN LISTS GPUNET_COMPONENTS)
+  install(TARGETS ${target} EXPORT ${target}Targets)
+  install(EXPORT ${target}Targets NAMESPACE gpunet:: DESTINATION ${gpunet_package_dir})
+endforeach()
+
+# Before 1.0 a new minor version may break its users.
+set(gpunet_compatibility SameMajorVersion)
+if(PROJECT_VERSION VERSION_LESS 1)
+  set(gpunet_compatibility SameMinorVersion)
+endif()
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/gpunetConfigVersion.cmake
+                                 COMPATIBILITY ${gpunet_compatibility} ARCH_INDEPENDENT)
+
+list(TRANSFORM GPUNET_COMPONENTS REPLACE "^gpunet_" "" OUTPUT_VARIABLE gpunet_installed_components)
+set(gpunet_models_dir ${CMAKE_INSTALL_DATADIR}/gpunet/models)
+configure_package_config_file(cmake/gpunetConfig.cmake.in ${PROJECT_BINARY_DIR}/gpunetConfig.cmake
+                              INSTALL_DESTINATION ${gpunet_package_dir} PATH_VARS gpunet_models_dir)
+install(FILES ${PROJECT_BINARY_DIR}/gpunetConfig.cmake ${PROJECT_BINARY_DIR}/gpunetConfigVersion.cmake
+        DESTINATION ${gpunet_package_dir})
+
+# For builds without CMake: the core alone.
+file(RELATIVE_PATH gpunet_pc_include ${CMAKE_INSTALL_FULL_DATADIR}/pkgconfig ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/gpunet.pc @ONLY CONTENT [[
+includedir=${pcfiledir}/@gpunet_pc_include@
+
+Name: gpunet
+Description: @PROJECT_DESCRIPTION@ (the core; C++20)
+Version: @PROJECT_VERSION@
+Requires: nlohmann_json >= 3.11
+Cflags: -I${includedir}
+]])
+install(FILES ${PROJECT_BINARY_DIR}/gpunet.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)

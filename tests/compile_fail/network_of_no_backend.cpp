@@ -1,0 +1,11 @@
+// EXPECT: (the satisfaction of 'backend<|does not satisfy 'backend')
+#include <gpunet/network.hpp>
+
+struct no_backend {};
+
+#ifdef MISUSE
+using type = gpunet::network<no_backend>;
+#else
+template <gpunet::backend B>
+using type = gpunet::network<B>;
+#endif

@@ -1,0 +1,8 @@
+// EXPECT: (conversion|could not convert).*tensor_view<const float>
+#include <gpunet/tensor.hpp>
+
+#ifdef MISUSE
+gpunet::tensor_view<float> convert(const gpunet::tensor_view<const float>& v) { return v; }
+#else
+gpunet::tensor_view<const float> convert(const gpunet::tensor_view<float>& v) { return v; }
+#endif

@@ -1,0 +1,8 @@
+// EXPECT: (conversion|could not convert).*tensor_view<const float>
+#include <gpunet/tensor.hpp>
+
+#ifdef MISUSE
+gpunet::tensor_view<float> view(const gpunet::tensor<float>& t) { return t.view(); }
+#else
+gpunet::tensor_view<float> view(gpunet::tensor<float>& t) { return t.view(); }
+#endif

@@ -1,0 +1,44 @@
+# Every public header compiles alone and without warnings; all of them link together; the core needs no vendor's header.
+# The tests build a project of their own (headers/), which compiles again only what has changed.
+
+set(headers_build ${CMAKE_CURRENT_BINARY_DIR}/headers)
+cmake_host_system_information(RESULT headers_jobs QUERY NUMBER_OF_LOGICAL_CORES)
+
+# headers_test(NAME command...)
+function(headers_test name)
+  add_test(NAME "headers: ${name}" COMMAND ${ARGN})
+  set_tests_properties("headers: ${name}" PROPERTIES LABELS packaging TIMEOUT 900 RESOURCE_LOCK gpunet_headers
+                       SKIP_REGULAR_EXPRESSION "skipped:")
+endfunction()
+
+headers_test(configure ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_SOURCE_DIR}/headers -B ${headers_build}
+             -G ${CMAKE_GENERATOR} -D CMAKE_MAKE_PROGRAM=${CMAKE_MAKE_PROGRAM}
+             -D CMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER})
+set_property(TEST "headers: configure" PROPERTY FIXTURES_SETUP gpunet_headers)
+
+foreach(component gpunet cpu image hub)
+  set(name "each of ${component} compiles alone")
+  if(TARGET gpunet::${component})
+    headers_test(${name} ${CMAKE_COMMAND} --build ${headers_build} --target headers_${component}
+                 --parallel ${headers_jobs})
+    set_tests_properties("headers: ${name}" PROPERTIES FIXTURES_REQUIRED gpunet_headers PROCESSORS ${headers_jobs})
+  else()
+    headers_test(${name} ${CMAKE_COMMAND} -E echo "skipped: gpunet::${component} is off")
+  endif()
+endforeach()
+
+headers_test("build two translation units of everything"
+             ${CMAKE_COMMAND} --build ${headers_build} --target together --parallel ${headers_jobs})
+set_tests_properties("headers: build two translation units of everything" PROPERTIES
+                     FIXTURES_REQUIRED gpunet_headers FIXTURES_SETUP gpunet_together PROCESSORS ${headers_jobs})
+headers_test("two translation units of everything agree" ${headers_build}/together)
+set_property(TEST "headers: two translation units of everything agree" PROPERTY FIXTURES_REQUIRED gpunet_together)
+
+# What the core includes, by the compiler's own list.
+headers_test("the core includes no vendor's header"
+             ${CMAKE_CXX_COMPILER} -std=c++20 -M -I ${PROJECT_SOURCE_DIR}/include -I
+             "$<JOIN:$<TARGET_PROPERTY:nlohmann_json::nlohmann_json,INTERFACE_INCLUDE_DIRECTORIES>,;-I;>"
+             ${PROJECT_SOURCE_DIR}/include/gpunet/gpunet.hpp)
+set_tests_properties("headers: the core includes no vendor's header" PROPERTIES
+                     PASS_REGULAR_EXPRESSION "nlohmann/json\\.hpp"
+                     FAIL_REGULAR_EXPRESSION "cuda;cudnn;nvrtc;dnnl;[/ ]CL/;png;jpeg;gpunet/hub/;gpunet/image/;gpunet/cpu/;error:")

@@ -1,0 +1,28 @@
+# As a part of somebody else's project the library is its targets, and nothing else.
+function(expect_nothing what found)
+  if(found)
+    message(FATAL_ERROR "${what}: expected none, found ${found}")
+  endif()
+endfunction()
+
+foreach(option GPUNET_BUILD_TOOLS GPUNET_BUILD_EXAMPLES GPUNET_BUILD_TESTS GPUNET_INSTALL GPUNET_WARNINGS_AS_ERRORS)
+  if(${option})
+    message(FATAL_ERROR "${option} is on")
+  endif()
+endforeach()
+
+get_property(targets DIRECTORY ${gpunet_SOURCE_DIR} PROPERTY BUILDSYSTEM_TARGETS)
+list(TRANSFORM GPUNET_EXPECTED_COMPONENTS PREPEND gpunet_ OUTPUT_VARIABLE expected)
+list(TRANSFORM expected REPLACE "^gpunet_gpunet$" gpunet)
+if(NOT targets STREQUAL expected)
+  message(FATAL_ERROR "targets: expected ${expected}, found ${targets}")
+endif()
+
+get_property(found DIRECTORY ${gpunet_SOURCE_DIR} PROPERTY SUBDIRECTORIES)
+expect_nothing("subdirectories" "${found}")
+get_property(found DIRECTORY ${gpunet_SOURCE_DIR} PROPERTY TESTS)
+expect_nothing("tests" "${found}")
+foreach(target IN LISTS targets)
+  get_target_property(found ${target} INTERFACE_COMPILE_OPTIONS)
+  expect_nothing("compile options of ${target}" "${found}")
+endforeach()

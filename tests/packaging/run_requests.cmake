@@ -1,0 +1,58 @@
+# What find_package(gpunet ...) answers: which targets it gives and what it says where it cannot.
+include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
+file(REMOVE_RECURSE ${BUILD}/requests)
+
+# request(REQUEST HIDDEN... says TEXTS...): the answer must contain each of the texts.
+function(request request)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FROM" "HIDDEN;SAYS")
+  execute_process(COMMAND ${CMAKE_COMMAND} -S ${SOURCE}/requests -B ${BUILD}/requests ${configure_arguments}
+                          "-DREQUEST=${request}" "-DHIDDEN=${arg_HIDDEN}" -Ugpunet_turbojpeg* -U__pkg_config*
+                          -Dgpunet_DIR=${arg_FROM} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX REPLACE "[ \n]+" " " line "${output}") # CMake breaks its messages into lines
+  foreach(text IN LISTS arg_SAYS)
+    string(FIND "${line}" "${text}" at)
+    expect([[NOT at EQUAL -1]] "find_package(gpunet ${request}), hidden '${arg_HIDDEN}': expected '${text}' in:\n${output}")
+  endforeach()
+endfunction()
+
+set(core "gpunet::gpunet")
+set(json "nlohmann_json::nlohmann_json")
+list(JOIN COMPONENTS ", " installed)
+
+request("0.1 REQUIRED" SAYS "[found 1] [${core}")
+request("0.1 REQUIRED COMPONENTS gpunet" SAYS "[found 1] [${core} ${json}]")
+request("0.1 REQUIRED COMPONENTS hub" SAYS "[found 1] [${core} gpunet::hub ${json}]")
+request("REQUIRED COMPONENTS teapot"
+        SAYS "component teapot is not in this installation, which has ${installed}" "CMake Error")
+request("COMPONENTS teapot hub" SAYS "component teapot is not in this installation" "[found 0]")
+request("OPTIONAL_COMPONENTS teapot" SAYS "component teapot is not in this installation" "[found 1] [${core} ${json}]")
+request("REQUIRED" HIDDEN nlohmann_json SAYS "nlohmann_json" "CMake Error")
+request("0.2" SAYS "[found 0] []" "version: ${VERSION}")
+request("1.0" SAYS "[found 0] []" "version: ${VERSION}")
+request("${VERSION} EXACT REQUIRED" SAYS "[found 1]")
+
+if(cpu IN_LIST COMPONENTS)
+  request("0.1 REQUIRED COMPONENTS cpu" SAYS "[found 1] [${core} gpunet::cpu ${json} DNNL::dnnl]")
+  request("REQUIRED COMPONENTS hub" HIDDEN dnnl PNG PkgConfig SAYS "[found 1] [${core} gpunet::hub ${json}]")
+  request("REQUIRED COMPONENTS cpu" HIDDEN dnnl SAYS "component cpu needs oneDNN" "libdnnl-dev" "CMake Error")
+  request("REQUIRED" HIDDEN dnnl PNG PkgConfig
+          SAYS "component cpu needs oneDNN" "[found 1] [${core} gpunet::hub ${json}]")
+endif()
+if(image IN_LIST COMPONENTS)
+  set(needs "PNG::PNG PkgConfig::gpunet_turbojpeg")
+  request("0.1 REQUIRED COMPONENTS image" SAYS "[found 1] [${core} gpunet::image ${json} ${needs}]")
+  request("REQUIRED COMPONENTS image" HIDDEN PNG SAYS "component image needs libpng" "libpng-dev" "CMake Error")
+  request("REQUIRED COMPONENTS image" HIDDEN PkgConfig SAYS "component image needs libturbojpeg" "CMake Error")
+  request("REQUIRED COMPONENTS image" HIDDEN libturbojpeg SAYS "component image needs libturbojpeg" "CMake Error")
+endif()
+
+# An installation that was made where oneDNN and libpng were missing.
+set(small ${BUILD}/small)
+run("configuring without oneDNN" ${CMAKE_COMMAND} -S ${GPUNET} -B ${small} ${configure_arguments}
+    -D GPUNET_BUILD_TOOLS=OFF -D GPUNET_BUILD_EXAMPLES=OFF -D GPUNET_BUILD_TESTS=OFF
+    -D CMAKE_DISABLE_FIND_PACKAGE_dnnl=TRUE -D CMAKE_DISABLE_FIND_PACKAGE_PNG=TRUE)
+run("installing without oneDNN" ${CMAKE_COMMAND} --install ${small} --prefix ${small}/prefix)
+set(from FROM ${small}/prefix/share/cmake/gpunet)
+request("REQUIRED" ${from} SAYS "[found 1] [${core} gpunet::hub ${json}]")
+request("REQUIRED COMPONENTS hub cpu" ${from}
+        SAYS "component cpu is not in this installation, which has gpunet, hub" "CMake Error")
