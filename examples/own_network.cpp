@@ -17,10 +17,10 @@ int main() {
                                          "own network");
 
     // Called once for every parameter the network has. Here, all alike; in an application, from wherever they are kept.
-    const auto weights = gpunet::make_weights(
-        gpunet::lower(spec), [](const gpunet::parameter& p, std::span<float> values) {
-            const bool positive = p.role == gpunet::parameter_role::running_var ||
-                                  p.role == gpunet::parameter_role::norm_weight;
+    const auto weights =
+        gpunet::make_weights(gpunet::lower(spec), [](const gpunet::parameter& p, std::span<float> values) {
+            const bool positive =
+                p.role == gpunet::parameter_role::running_var || p.role == gpunet::parameter_role::norm_weight;
             for (float& v : values) v = positive ? 1.0F : 0.01F;
         });
 

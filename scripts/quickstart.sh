@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh
-cmake --preset release -DGPUNET_BUILD_TESTS=OFF -DGPUNET_BUILD_EXAMPLES=OFF >/dev/null
-cmake --build --preset release
+cmake --preset program >/dev/null
+cmake --build --preset program
 cache=${GPUNET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpunet}
 python3 scripts/fetch_assets.py --weights "$cache/weights" --pictures build/pictures
-build/release/gpunet classify --budget 1s build/pictures/chelsea.png build/pictures/coffee.png
+build/program/gpunet classify --budget 1s build/pictures/chelsea.png build/pictures/coffee.png

@@ -1,32 +1,30 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs all of them: g++, g++ with address and undefined-behaviour sanitizers, clang++.
+# Installs what the tests need and runs all of them: compiled by g++, then by clang++ with address and undefined-behaviour
+# sanitizers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+step() { echo "== $* ($SECONDS s)"; }
+
+step "what is needed"
 scripts/setup.sh test
 python3 scripts/fetch_assets.py --weights build/assets --pictures build/assets
 export GPUNET_TEST_ASSETS=$PWD/build/assets
 export OMP_WAIT_POLICY=passive # tests run side by side; threads that spin while they wait would take turns doing so
 jobs=$(nproc)
 
-step() { echo "== $* (at $SECONDS s)"; }
-
-step "generated header and formatting"
+step "generated header, formatting"
 python3 tools/embed_models.py --check
 git ls-files '*.hpp' '*.cpp' | xargs clang-format --dry-run --Werror
 
 step "g++"
-cmake --preset release >/dev/null
-cmake --build --preset release
-ctest --preset release -j "$jobs"
+cmake --preset test >/dev/null
+cmake --build --preset test
+ctest --preset test -j "$jobs"
 
-step "g++ with sanitizers"
+step "clang++ with sanitizers"
 cmake --preset asan >/dev/null
 cmake --build --preset asan
 ctest --preset asan -j "$jobs" -LE packaging
 
-step "clang++"
-cmake --preset clang >/dev/null
-cmake --build --preset clang
-ctest --preset clang -j "$jobs" -LE packaging
 step "done"

@@ -58,6 +58,8 @@ any_network open_network(const model&, const tensor_store&, const options&);
 /// The precision that will be used; checks that device and precision are ones this program has.
 std::string check_device(const options&);
 int thread_count(const options&);
+/// The value of --budget. @throws usage_error
+milliseconds parse_budget(const std::string&);
 
 /// Measures on synthetic weights, which take as long as any.
 std::vector<model_record> bench_model(const model&, const std::vector<std::int64_t>& batches, const options&);

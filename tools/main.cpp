@@ -30,18 +30,19 @@ int main(int argc, char** argv) {
     options common;
     app.add_option("--device", common.device, "cpu or cuda[:N]; for select also the name of a device with records");
     app.add_option("--precision", common.precision, "fp32, tf32, fp16 or bf16")
-        ->check(CLI::IsMember({"fp32", "tf32", "fp16", "bf16"}));
+        ->check(CLI::IsMember({"fp32", "tf32", "fp16", "bf16"}, CLI::ignore_case));
     app.add_option("--threads", common.threads, "threads on the CPU; all cores by default")->check(CLI::Range(1, 4096));
     app.add_flag("--offline", common.offline, "never use the network");
     for (const auto add : {add_list, add_show, add_select, add_classify, add_run, add_bench, add_convert, add_doctor})
         add(app, common);
     try {
-        app.parse(argc, argv);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::Success& e) { // --help, --version
+            app.exit(e);
+        }
         std::cout.flush();
         if (!std::cout) return fail("cannot write to standard output", 1);
-        return 0;
-    } catch (const CLI::Success& e) { // --help, --version
-        app.exit(e);
         return 0;
     } catch (const CLI::ParseError& e) {
         return fail((std::string(e.what()) + " (see gpunet --help)").c_str(), 2);

@@ -65,6 +65,14 @@ std::string check_device(const options& o) {
     return "fp32";
 }
 
+milliseconds parse_budget(const std::string& text) {
+    try {
+        return parse_duration(text);
+    } catch (const argument_error& e) {
+        throw usage_error(std::string("--budget: ") + e.what());
+    }
+}
+
 int thread_count(const options& o) { return o.threads > 0 ? o.threads : cpu::all_cores(); }
 
 any_network open_network(const model& m, const tensor_store& weights, const options& o) {
@@ -162,21 +170,18 @@ struct select_arguments {
 
 selection_query make_query(const select_arguments& a, const options& o, const registry& known) {
     selection_query q;
-    try {
-        q.budget = parse_duration(a.budget);
-    } catch (const argument_error& e) {
-        throw usage_error(std::string("--budget: ") + e.what());
-    }
+    q.budget = parse_budget(a.budget);
     q.min_top1 = a.min_top1;
     q.engine = a.engine;
     q.batch = a.batch;
-    if (o.device == "auto" || o.device == "cpu" || o.device == this_device().name) {
+    const std::string device = detail::lower_case(o.device);
+    if (device == "auto" || device == "cpu" || o.device == this_device().name) {
         q.device = this_device().name;
         q.precision = o.precision.empty() ? "fp32" : o.precision;
         q.threads = thread_count(o);
         return q;
     }
-    if (detail::lower_case(o.device).starts_with("cuda")) check_device(o);
+    if (device.starts_with("cuda")) check_device(o);
     q.precision = o.precision.empty() ? "fp16" : o.precision;
     q.device = o.device;
     std::vector<std::string> devices;

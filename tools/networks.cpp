@@ -93,19 +93,13 @@ struct classify_arguments {
 model choose(const classify_arguments& a, const options& o) {
     registry known = open_registry();
     if (!a.choice.name.empty()) return open_model(known, a.choice.name);
-    if (a.budget.empty()) {
-        const model* best = nullptr;
-        for (const model& m : known)
-            if (has_weights(m) && (!best || m.top1 > best->top1)) best = &m;
-        if (!best) static_cast<void>(load_weights(*known.begin())); // says where weights are looked for
-        return *best;
-    }
     selection_query q;
-    try {
-        q.budget = parse_duration(a.budget);
-    } catch (const argument_error& e) {
-        throw usage_error(std::string("--budget: ") + e.what());
-    }
+    if (!a.budget.empty()) q.budget = parse_budget(a.budget);
+    const model* best = nullptr;
+    for (const model& m : known)
+        if (has_weights(m) && (!best || m.top1 > best->top1)) best = &m;
+    if (!best) static_cast<void>(load_weights(*known.begin())); // says where weights are looked for
+    if (a.budget.empty()) return *best;
     q.device = this_device().name;
     q.precision = check_device(o);
     q.threads = thread_count(o);
@@ -289,12 +283,13 @@ std::vector<model_record> bench_model(const model& m, const std::vector<std::int
 
 namespace {
 
-void add_weights_options(CLI::App& command, model_choice& choice, bool required) {
+CLI::Option* add_weights_options(CLI::App& command, model_choice& choice, bool required) {
     auto* weights =
         command.add_option("--weights", choice.weights, "safetensors or PyTorch checkpoint, or \"synthetic\"");
     if (required) weights->required();
     command.add_option("--checkpoint-entry", choice.entry,
                        "which state_dict of a training checkpoint; by default the EMA weights, as timm chooses");
+    return weights;
 }
 
 } // namespace
@@ -317,7 +312,7 @@ void add_classify(CLI::App& app, options& common) {
     auto* name = command->add_option("--model", a->choice.name, "a registry name or a spec file");
     auto* budget = command->add_option("--budget", a->budget, "choose the best model that takes at most so long: 50ms");
     name->excludes(budget);
-    add_weights_options(*command, a->choice, false);
+    add_weights_options(*command, a->choice, false)->needs(name); // a file fits one model
     command->add_option("--top", a->top, "how many classes")->check(CLI::Range(1, 100000));
     command->add_flag("--json", common.json, "as JSON");
     command->callback([a, &common] { classify_pictures(*a, common); });

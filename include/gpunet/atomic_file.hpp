@@ -24,11 +24,18 @@ namespace gpunet {
 class atomic_file {
   public:
     /// Creates the temporary, with the permissions that the umask leaves.
-    /// @throws io_error naming the target, for one that is a directory or whose folder cannot be written.
+    /// A symbolic link stays; the file it points to is replaced.
+    /// @throws io_error naming the target, for one that is a directory, a device or the like, or whose folder cannot be
+    ///         written.
     explicit atomic_file(std::filesystem::path target) : target_(std::move(target)) {
         std::error_code ignored;
-        if (target_.filename().empty() || std::filesystem::is_directory(target_, ignored))
+        if (std::filesystem::is_symlink(target_, ignored))
+            target_ = std::filesystem::weakly_canonical(target_, ignored);
+        const auto status = std::filesystem::status(target_, ignored);
+        if (target_.filename().empty() || std::filesystem::is_directory(status))
             throw io_error(target_.string() + ": cannot be written: it is a directory");
+        if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+            throw io_error(target_.string() + ": cannot be written: it is not a regular file");
         std::random_device random;
         for (int attempt = 0; attempt < 16 && descriptor_ < 0; ++attempt) {
             temporary_ = target_;

@@ -51,7 +51,8 @@ latency_record read_latency(object_reader<Error>& in) {
     latency_record r;
     r.device = in.string("device");
     r.engine = in.string("engine");
-    r.precision = in.string("precision");
+    static_cast<void>(in.required("precision", "fp32, tf32, fp16 or bf16"));
+    r.precision = precision_names[*in.template optional_name<std::size_t>("precision", precision_names)];
     r.batch = in.integer("batch", 1, 1 << 20);
     r.latency = milliseconds(in.number("latency_ms", 0.0, most));
     r.kind = in.template optional_name<latency_record::origin>("kind", origin_names).value_or(r.kind);

