@@ -26,8 +26,9 @@ endfunction()
 
 message(STATUS "gpunet ${PROJECT_VERSION}: core on (nlohmann/json ${nlohmann_json_VERSION})")
 
-find_package(dnnl 2.6 CONFIG QUIET)
-gpunet_component(cpu "${dnnl_FOUND}" "oneDNN ${dnnl_VERSION}" "no CPU backend; install libdnnl-dev"
+list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
+find_package(gpunet_onednn 2.6...<3 MODULE QUIET)
+gpunet_component(cpu "${gpunet_onednn_FOUND}" "oneDNN ${gpunet_onednn_VERSION}" "no CPU backend; install libdnnl-dev"
                  DNNL::dnnl ${CMAKE_DL_LIBS})
 
 find_package(PNG QUIET)

@@ -33,9 +33,9 @@ request("${VERSION} EXACT REQUIRED" SAYS "[found 1]")
 
 if(cpu IN_LIST COMPONENTS)
   request("0.1 REQUIRED COMPONENTS cpu" SAYS "[found 1] [${core} gpunet::cpu ${json} DNNL::dnnl]")
-  request("REQUIRED COMPONENTS hub" HIDDEN dnnl PNG PkgConfig SAYS "[found 1] [${core} gpunet::hub ${json}]")
-  request("REQUIRED COMPONENTS cpu" HIDDEN dnnl SAYS "component cpu needs oneDNN" "libdnnl-dev" "CMake Error")
-  request("REQUIRED" HIDDEN dnnl PNG PkgConfig
+  request("REQUIRED COMPONENTS hub" HIDDEN gpunet_onednn PNG PkgConfig SAYS "[found 1] [${core} gpunet::hub ${json}]")
+  request("REQUIRED COMPONENTS cpu" HIDDEN gpunet_onednn SAYS "component cpu needs oneDNN" "libdnnl-dev" "CMake Error")
+  request("REQUIRED" HIDDEN gpunet_onednn PNG PkgConfig
           SAYS "component cpu needs oneDNN" "[found 1] [${core} gpunet::hub ${json}]")
 endif()
 if(image IN_LIST COMPONENTS)
@@ -50,7 +50,7 @@ endif()
 set(small ${BUILD}/small)
 run("configuring without oneDNN" ${CMAKE_COMMAND} -S ${GPUNET} -B ${small} ${configure_arguments}
     -D GPUNET_BUILD_TOOLS=OFF -D GPUNET_BUILD_EXAMPLES=OFF -D GPUNET_BUILD_TESTS=OFF
-    -D CMAKE_DISABLE_FIND_PACKAGE_dnnl=TRUE -D CMAKE_DISABLE_FIND_PACKAGE_PNG=TRUE)
+    -D CMAKE_DISABLE_FIND_PACKAGE_gpunet_onednn=TRUE -D CMAKE_DISABLE_FIND_PACKAGE_PNG=TRUE)
 run("installing without oneDNN" ${CMAKE_COMMAND} --install ${small} --prefix ${small}/prefix)
 set(from FROM ${small}/prefix/share/cmake/gpunet)
 request("REQUIRED" ${from} SAYS "[found 1] [${core} gpunet::hub ${json}]")

@@ -1,15 +1,15 @@
-// Spec to graph. Every default and every quirk of the reference implementation is decided here and nowhere else.
+// Spec to graph, every implied number made explicit. What a spec leaves out is decided in defaults.hpp.
 #pragma once
 
 #include <gpunet/error.hpp>
 #include <gpunet/graph/count.hpp>
+#include <gpunet/graph/defaults.hpp>
 #include <gpunet/graph/network.hpp>
 #include <gpunet/graph/rules.hpp>
 #include <gpunet/limits.hpp>
 #include <gpunet/spec/network.hpp>
 #include <gpunet/weights/names.hpp>
 
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,35 +20,26 @@ namespace gpunet::graph {
 
 namespace detail {
 
-using gpunet::detail::dialect;
 using gpunet::detail::layer_names;
 using gpunet::detail::part;
 
 /// Lowers layer after layer, carrying the feature map's size along.
 class lowering {
   public:
-    lowering(const spec::network& net, extent2 size, const limits& caps) : net_(net), caps_(caps) {
-        const auto& first = std::visit([](const auto& l) -> const spec::layer_base& { return l; }, net.layers.front());
-        now_ = {first.in_channels, size};
-        distilled_ = net.data.distill.value_or(false);
-        who_ = net.data.naming.value_or(spec::naming::gpunet) == spec::naming::efficientnet_pytorch
-                   ? dialect::efficientnet_pytorch
-                   : (distilled_ ? dialect::distilled : dialect::plain);
-    }
+    lowering(const spec::network& net, extent2 size, const limits& caps)
+        : net_(net), caps_(caps), defaults_(net.data), now_{base_of(net.layers.front()).in_channels, size} {}
 
     network run() {
         network out;
         out.input = now_;
         for (std::size_t i = 0; i < net_.layers.size(); ++i) {
-            const auto& base = std::visit([](const auto& l) -> const spec::layer_base& { return l; }, net_.layers[i]);
             block b;
             b.layer = spec::layer_number(i);
             b.kind = spec::kind_name(net_.layers[i]);
-            b.stage = base.stage;
+            b.stage = base_of(net_.layers[i]).stage;
             b.input = now_;
-            layer_ = &net_.layers[i];
             where_ = net_.source + ": layer " + std::to_string(b.layer) + " (" + b.kind + ")";
-            const layer_names names(who_, {b.kind, b.layer, b.stage, residual_blocks_}, where_);
+            const layer_names names(defaults_.names(), {b.kind, b.layer, b.stage, residual_blocks_}, where_);
             b.body = std::visit([&](const auto& l) { return block::kinds(lower(l, names)); }, net_.layers[i]);
             b.output = now_;
             if (const auto* t = std::get_if<tail>(&b.body)) b.output = {t->classifier.outputs, {1, 1}};
@@ -63,7 +54,9 @@ class lowering {
     }
 
   private:
-    static constexpr std::int64_t max_squeezed_channels = 1 << 20; // a bound for the arithmetic that follows
+    static const spec::layer_base& base_of(const spec::layer& l) {
+        return std::visit([](const auto& x) -> const spec::layer_base& { return x; }, l);
+    }
 
     stem lower(const spec::head& l, const layer_names& names) {
         stem s;
@@ -82,9 +75,8 @@ class lowering {
         convolution c = start(l, std::move(weights), std::move(norm));
         c.kernel = l.kernel_size.value_or(3);
         c.stride = stride;
-        // The plain grammar's default is swish; the distilled one has relu whatever "act" says.
-        c.act = distilled_ ? activation::relu : l.act.value_or(activation::swish);
-        return finish(std::move(c), l.out_channels, padding_of(l));
+        c.act = defaults_.act(l);
+        return finish(std::move(c), l.out_channels, defaults_.padding(l));
     }
 
     conv lower(const spec::conv& l, const layer_names& names) {
@@ -92,131 +84,83 @@ class lowering {
         c.kernel = l.kernel_size;
         c.stride = l.stride;
         c.groups = l.groups.value_or(1);
-        c.act = block_activation(l);
-        return {finish(std::move(c), l.out_channels, padding_of(l))};
+        c.act = defaults_.act(l);
+        return {finish(std::move(c), l.out_channels, defaults_.padding(l))};
     }
 
     inverted_residual lower(const spec::irb& l, const layer_names& names) {
         inverted_residual b;
-        b.residual = has_residual(l);
-        const bool skip = l.skip_unit_expansion.value_or(net_.data.skip_unit_expansion.value_or(false));
-        const std::int64_t width = skip && l.expansion == 1.0 ? l.in_channels : expanded_width(l);
-        if (!(skip && l.expansion == 1.0)) {
+        b.residual = defaults_.residual(l, where_);
+        if (!defaults_.skips_expansion(l)) {
             convolution c = start(l, names(part::expand), names(part::expand_norm));
             c.groups = l.groups.value_or(1);
-            c.act = block_activation(l);
-            b.expand = finish(std::move(c), width, {});
+            c.act = defaults_.act(l);
+            b.expand = finish(std::move(c), defaults_.expanded_width(l, where_), {});
         }
         convolution c = start(l, names(part::depthwise), names(part::depthwise_norm));
+        const std::int64_t width = c.input.channels;
         c.kernel = l.kernel_size;
         c.stride = l.stride;
         c.groups = width;
-        c.act = block_activation(l);
-        b.depthwise = finish(std::move(c), width, padding_of(l));
-        b.squeeze_excite = gate(l, width, names);
+        c.act = defaults_.act(l);
+        b.depthwise = finish(std::move(c), width, defaults_.padding(l));
+        b.squeeze_excite = gate(l, names);
         b.project = project(l, names);
-        ++residual_blocks_;
         return b;
     }
 
     fused_inverted_residual lower(const spec::fused_irb& l, const layer_names& names) {
         fused_inverted_residual b;
-        b.residual = has_residual(l);
+        b.residual = defaults_.residual(l, where_);
         convolution c = start(l, names(part::expand), names(part::expand_norm));
         c.kernel = l.kernel_size;
         c.stride = l.stride;
         c.groups = l.groups.value_or(1);
-        c.act = block_activation(l);
-        // The reference asks for SAME here and loses it: a plain fused_irb of stride 2 has no padding at all.
-        const bool unpadded = !distilled_ && l.stride == 2 && !l.padding && !net_.data.padding;
-        b.expand = finish(std::move(c), expanded_width(l),
-                          unpadded ? spec::padding(spec::padding_rule::valid) : padding_of(l));
-        b.squeeze_excite = gate(l, b.expand.output.channels, names);
+        c.act = defaults_.act(l);
+        b.expand = finish(std::move(c), defaults_.expanded_width(l, where_), defaults_.padding(l));
+        b.squeeze_excite = gate(l, names);
         b.project = project(l, names);
-        ++residual_blocks_;
         return b;
     }
 
     tail lower(const spec::tail& l, const layer_names& names) {
-        using form = spec::tail_form;
-        const form f = l.form.value_or(distilled_ ? form::conv_pool_conv_linear : form::conv_pool_linear);
-        const std::int64_t width = f == form::conv_pool_linear ? l.out_channels : l.mid_channels.value_or(1152);
-        const activation act = distilled_ ? activation::relu : l.act.value_or(activation::relu);
+        const bool hidden = defaults_.form(l) == spec::tail_form::conv_pool_conv_linear;
+        const std::int64_t width = hidden ? l.mid_channels.value_or(1152) : l.out_channels;
         tail t;
         convolution c = start(l, names(part::conv), names(part::conv_norm));
-        c.act = act;
+        c.act = defaults_.act(l);
         t.convolution = finish(std::move(c), width, {});
-        if (f == form::conv_pool_conv_linear)
-            t.hidden = dense{names(part::hidden), width, l.out_channels, false, true, act};
+        if (hidden) t.hidden = dense{names(part::hidden), width, l.out_channels, false, true, defaults_.act(l)};
         t.classifier = dense{names(part::classifier), l.out_channels, l.num_classes.value_or(1000)};
         return t;
     }
 
-    convolution project(const spec::expansion_base& l, const layer_names& names) {
+    template <class Layer>
+    convolution project(const Layer& l, const layer_names& names) {
         convolution c = start(l, names(part::project), names(part::project_norm));
         c.groups = l.groups.value_or(1);
+        ++residual_blocks_;
         return finish(std::move(c), l.out_channels, {});
     }
 
-    std::optional<squeeze_excite> gate(const spec::expansion_base& l, std::int64_t width,
-                                       const layer_names& names) const {
+    /// Squeeze-excite on the current feature map.
+    std::optional<squeeze_excite> gate(const spec::expansion_base& l, const layer_names& names) const {
         if (!l.use_se.value_or(false)) return std::nullopt;
-        if (distilled_) throw spec_error(where_ + ": use_se: expected false in a distilled network, found true");
-        const double exact = static_cast<double>(width) * (l.se_ratio.value_or(0.25) / l.expansion);
-        if (!l.se_channels && !(exact < static_cast<double>(max_squeezed_channels)))
-            throw spec_error(where_ + ": se_ratio: expected a squeeze width below " +
-                             std::to_string(max_squeezed_channels) + ", found " + std::to_string(width) + " * (" +
-                             std::to_string(l.se_ratio.value_or(0.25)) + " / expansion)");
-        const std::int64_t squeezed = l.se_channels ? *l.se_channels : round_half_to_even(exact);
+        const std::int64_t width = now_.channels, squeezed = defaults_.squeezed_width(l, width, where_);
         squeeze_excite se;
-        se.squeeze = dense{names(part::squeeze), width, squeezed, true, true, l.se_act.value_or(block_activation(l))};
+        se.squeeze = dense{names(part::squeeze), width, squeezed, true, true, l.se_act.value_or(defaults_.act(l))};
         se.excite = dense{names(part::excite), squeezed, width, true, true, l.se_gate.value_or(activation::sigmoid)};
         return se;
     }
 
-    std::int64_t expanded_width(const spec::expansion_base& l) const {
-        using spec::rounding;
-        const double width = static_cast<double>(l.in_channels) * l.expansion;
-        const rounding rule =
-            l.rounding.value_or(net_.data.rounding.value_or(distilled_ ? rounding::exact : rounding::multiple_of_8));
-        if (rule == rounding::multiple_of_8) return round_to_multiple_of_8(width);
-        if (width < 1.0 || std::fabs(width - std::round(width)) > 1e-6)
-            throw spec_error(where_ + ": expansion: expected a whole number of channels, found " +
-                             std::to_string(l.in_channels) + " * " + std::to_string(l.expansion));
-        return std::llround(width);
-    }
-
-    bool has_residual(const spec::expansion_base& l) const {
-        const bool possible = l.stride == 1 && l.in_channels == l.out_channels;
-        if (l.residual.value_or(false) && !possible)
-            throw spec_error(where_ + ": residual: expected stride 1 and equal channels, found stride " +
-                             std::to_string(l.stride) + ", " + std::to_string(l.in_channels) + " and " +
-                             std::to_string(l.out_channels));
-        return l.residual.value_or(possible);
-    }
-
-    activation block_activation(const spec::layer_base& l) const {
-        return distilled_ && !std::holds_alternative<spec::conv>(*layer_) ? activation::relu
-                                                                          : l.act.value_or(activation::relu);
-    }
-
-    spec::padding padding_of(const spec::layer_base& l) const {
-        return l.padding.value_or(net_.data.padding.value_or(spec::padding_rule::symmetric));
-    }
-
-    double epsilon_of(const spec::layer_base& l) const {
-        if (l.bn_epsilon) return *l.bn_epsilon;
-        if (net_.data.bn_epsilon) return *net_.data.bn_epsilon;
-        return distilled_ && !std::holds_alternative<spec::fused_irb>(*layer_) ? 1e-5 : 1e-3;
-    }
-
     /// A convolution of the current feature map; the caller fills in kernel, stride, groups and activation.
-    convolution start(const spec::layer_base& l, std::string weights, std::string norm) const {
+    template <class Layer>
+    convolution start(const Layer& l, std::string weights, std::string norm) const {
         convolution c;
         c.weights = std::move(weights);
         c.norm = std::move(norm);
         c.input = now_;
-        c.epsilon = epsilon_of(l);
+        c.epsilon = defaults_.epsilon(l);
         return c;
     }
 
@@ -241,12 +185,10 @@ class lowering {
 
     const spec::network& net_;
     const limits& caps_;
+    defaults defaults_;
     features now_;
     std::int64_t parameters_ = 0;
     std::int64_t residual_blocks_ = 0;
-    bool distilled_ = false;
-    dialect who_ = dialect::plain;
-    const spec::layer* layer_ = nullptr;
     std::string where_;
 };
 

@@ -1,5 +1,5 @@
 // An architecture as its JSON says it: plain structs, one per layer kind. An absent field is an empty optional; what
-// it then means is decided by graph/lower.hpp and nowhere else.
+// it then means is decided by graph/defaults.hpp and nowhere else.
 #pragma once
 
 #include <gpunet/activation.hpp>
