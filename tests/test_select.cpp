@@ -48,7 +48,11 @@ std::string refusal(const selection_query& q) {
 TEST_CASE("a duration is a positive number and its unit") {
     CHECK(parse_duration("0.65ms").count() == 0.65);
     CHECK(parse_duration("1ms").count() == 1);
-    CHECK(parse_duration("800us").count() == Approx(0.8).epsilon(1e-15));
+    for (int us = 1; us < 3000; ++us) { // exactly the published figures: budgets are inclusive
+        CHECK(parse_duration(std::to_string(us) + "us").count() == us / 1000.0);
+        CHECK(parse_duration(std::to_string(us) + "e0us").count() == Approx(us / 1000.0).epsilon(1e-15));
+    }
+    CHECK(parse_duration("0.00082s").count() == 0.82);
     CHECK(parse_duration("800\u00b5s").count() == Approx(0.8).epsilon(1e-15));
     CHECK(parse_duration("1s").count() == 1000);
     CHECK(parse_duration("1.5e-3s").count() == Approx(1.5).epsilon(1e-15));

@@ -87,13 +87,22 @@ inline json to_json(const latency_record& r) {
 /// @throws argument_error saying what was expected and found
 inline milliseconds parse_duration(std::string_view text) {
     double value = 0;
-    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    const double scale = unit == "ms" ? 1.0 : unit == "us" || unit == "\u00b5s" ? 1e-3 : unit == "s" ? 1e3 : 0.0;
-    if (status != std::errc() || scale == 0.0 || !(value > 0.0 && value <= 1e9))
+    const auto parse = [&](std::string_view number) {
+        return std::from_chars(number.data(), number.data() + number.size(), value);
+    };
+    const auto [end, status] = parse(text);
+    const std::string_view number = text.substr(0, static_cast<std::size_t>(end - text.data()));
+    const std::string_view unit = text.substr(number.size());
+    const bool micro = unit == "us" || unit == "\u00b5s", whole = unit == "s";
+    // The decimal point moves in the text, so that 820us is the double nearest to 0.82 and not its neighbour.
+    if (number.find_first_of("eE") != std::string_view::npos)
+        value *= micro ? 1e-3 : whole ? 1e3 : 1.0;
+    else if (status == std::errc() && (micro || whole))
+        parse(std::string(number) + (micro ? "e-3" : "e3"));
+    if (status != std::errc() || !(micro || whole || unit == "ms") || !(value > 0.0 && value <= 1e9))
         throw argument_error("expected a positive time with its unit, as 0.65ms, 800us or 1s, found \"" +
                              std::string(text) + "\"");
-    return milliseconds(value * scale);
+    return milliseconds(value);
 }
 
 } // namespace gpunet
