@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev nlohmann-json3-dev libcli11-dev libturbojpeg0-dev
           libpng-dev python3 python3-pip ca-certificates)
 if [ "${1:-}" = test ]; then
-    packages+=(catch2 git clang clang-format)
+    packages+=(catch2 git clang clang-format libclang-rt-dev)
 fi
 
 missing=()
