@@ -1,6 +1,8 @@
 // What the tests of the core share: the reference data, error messages, comparisons.
 #pragma once
 
+#include "message_of.hpp"
+
 #include <catch2/catch.hpp>
 #include <gpunet/spec/read.hpp>
 
@@ -51,19 +53,7 @@ inline nlohmann::json read_json(const std::string& relative) {
     return nlohmann::json::parse(file);
 }
 
-/// The one-line message of the Error that `work` throws; the test fails if it throws none.
-template <class Error, class Work>
-std::string message_of(Work&& work) {
-    try {
-        work();
-    } catch (const Error& e) {
-        const std::string message = e.what();
-        CHECK(message.find('\n') == std::string::npos);
-        return message;
-    }
-    FAIL("expected an error, found none");
-    return {};
-}
+using gpunet_test::message_of;
 
 /// |found - expected| / |expected|, both as vectors; infinite where the lengths differ or a number is not finite.
 template <class Found, class Expected>

@@ -2,6 +2,8 @@
 // and malformed.
 #pragma once
 
+#include "message_of.hpp"
+
 #include <catch2/catch.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/shape.hpp>
@@ -65,19 +67,7 @@ class temporary_folder {
     std::filesystem::path path_;
 };
 
-/// The message of the Error that `work` throws; the test fails if it throws none.
-template <class Error, class Work>
-std::string message_of(Work&& work) {
-    try {
-        work();
-    } catch (const Error& e) {
-        const std::string message = e.what();
-        CHECK(message.find('\n') == std::string::npos);
-        return message;
-    }
-    FAIL("expected an error, found none");
-    return {};
-}
+using gpunet_test::message_of;
 
 /// Runs `work`, which may succeed or refuse, but nothing else.
 template <class Work>

@@ -50,14 +50,14 @@ class backend {
     struct planning_scope : thread_scope {
         explicit planning_scope(const backend& b) : thread_scope(b.openmp_, b.threads_) {}
     };
-    struct running_scope : private openmp, thread_scope {
-        explicit running_scope(const memory& m) : thread_scope(*this, m.threads()) {}
+    struct running_scope : thread_scope {
+        explicit running_scope(const memory& m) : thread_scope(m.runtime(), m.threads()) {}
     };
 
     layout edge_layout(std::int64_t batch, const graph::features& f) const {
         return layout(describe(dims(batch, f), dnnl::memory::format_tag::nchw));
     }
-    memory make_memory(const memory_map<layout>& map) const { return {engine_, threads_, map}; }
+    memory make_memory(const memory_map<layout>& map) const { return {engine_, openmp_, threads_, map}; }
 
     planned_step plan(std::int64_t batch, const graph::convolution& c, const folded& weights, packed& cache,
                       const std::vector<layout>& operands) const {

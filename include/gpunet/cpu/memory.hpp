@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gpunet/cpu/layout.hpp>
+#include <gpunet/cpu/threads.hpp>
 #include <gpunet/layers/backend.hpp>
 
 #include <cstddef>
@@ -13,9 +14,9 @@ namespace gpunet::cpu {
 
 class memory {
   public:
-    memory(const dnnl::engine& engine, int threads, const memory_map<layout>& map)
+    memory(const dnnl::engine& engine, const openmp& runtime, int threads, const memory_map<layout>& map)
         : arena_(static_cast<std::byte*>(::operator new[](map.bytes + 64, alignment))), stream_(engine),
-          threads_(threads) {
+          runtime_(runtime), threads_(threads) {
         for (std::size_t i = 0; i < map.layouts.size(); ++i)
             slots_.emplace_back(map.layouts[i].descriptor(), engine,
                                 map.offsets[i] ? static_cast<void*>(arena_.get() + *map.offsets[i]) : nullptr);
@@ -28,6 +29,7 @@ class memory {
 
     dnnl_memory_t handle(slot s) const { return slots_[s].get(); }
     dnnl_stream_t stream() const { return stream_.get(); }
+    const openmp& runtime() const noexcept { return runtime_; }
     int threads() const noexcept { return threads_; }
 
   private:
@@ -39,6 +41,7 @@ class memory {
     std::unique_ptr<std::byte[], release> arena_;
     std::vector<dnnl::memory> slots_;
     dnnl::stream stream_;
+    openmp runtime_;
     int threads_;
 };
 

@@ -27,7 +27,7 @@ using gpunet::detail::part;
 class lowering {
   public:
     lowering(const spec::network& net, extent2 size, const limits& caps)
-        : net_(net), caps_(caps), defaults_(net.data), now_{base_of(net.layers.front()).in_channels, size} {}
+        : net_(net), caps_(caps), defaults_(net.data), now_{spec::base_of(net.layers.front()).in_channels, size} {}
 
     network run() {
         network out;
@@ -36,7 +36,7 @@ class lowering {
             block b;
             b.layer = spec::layer_number(i);
             b.kind = spec::kind_name(net_.layers[i]);
-            b.stage = base_of(net_.layers[i]).stage;
+            b.stage = spec::base_of(net_.layers[i]).stage;
             b.input = now_;
             where_ = net_.source + ": layer " + std::to_string(b.layer) + " (" + b.kind + ")";
             const layer_names names(defaults_.names(), {b.kind, b.layer, b.stage, residual_blocks_}, where_);
@@ -54,10 +54,6 @@ class lowering {
     }
 
   private:
-    static const spec::layer_base& base_of(const spec::layer& l) {
-        return std::visit([](const auto& x) -> const spec::layer_base& { return x; }, l);
-    }
-
     stem lower(const spec::head& l, const layer_names& names) {
         stem s;
         s.convolutions.push_back(stem_convolution(l, l.stride.value_or(2), names(part::conv), names(part::conv_norm)));

@@ -110,6 +110,11 @@ struct tail : layer_base {
 
 using layer = std::variant<head, head_large, conv, irb, fused_irb, tail>;
 
+/// The fields that every kind has.
+inline const layer_base& base_of(const layer& l) noexcept {
+    return std::visit([](const auto& x) -> const layer_base& { return x; }, l);
+}
+
 /// The layer kind as the JSON's "layer_type" names it.
 inline std::string_view kind_name(const layer& l) noexcept {
     constexpr std::string_view names[] = {"head", "head_large", "conv", "irb", "fused_irb", "tail"};

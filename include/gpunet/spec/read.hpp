@@ -129,10 +129,6 @@ inline spec::data read_data(spec_reader& in) {
     return d;
 }
 
-inline const spec::layer_base& base_of(const spec::layer& l) noexcept {
-    return std::visit([](const auto& x) -> const spec::layer_base& { return x; }, l);
-}
-
 /// Checks the order of the layers and that each takes as many channels as the one before it gives.
 inline void check_chain(const spec::network& net) {
     const auto where = [&](std::size_t i) {
@@ -150,8 +146,8 @@ inline void check_chain(const spec::network& net) {
         if (last && !is_tail) throw spec_error(where(i) + ": expected the last layer to be a tail");
         if (is_head && i > 0) throw spec_error(where(i) + ": expected a head only as the first layer after \"data\"");
         if (i == 0) continue;
-        const std::int64_t given = base_of(net.layers[i - 1]).out_channels;
-        const std::int64_t taken = base_of(net.layers[i]).in_channels;
+        const std::int64_t given = spec::base_of(net.layers[i - 1]).out_channels;
+        const std::int64_t taken = spec::base_of(net.layers[i]).in_channels;
         if (given != taken)
             throw spec_error(where(i) + ": num_in_channels: expected " + std::to_string(given) + " (what layer " +
                              std::to_string(spec::layer_number(i - 1)) + " gives), found " + std::to_string(taken));
