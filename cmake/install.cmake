@@ -3,7 +3,8 @@
 
 include(CMakePackageConfigHelpers)
 
-install(DIRECTORY include/gpunet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY include/gpunet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh")
 install(DIRECTORY models DESTINATION ${CMAKE_INSTALL_DATADIR}/gpunet FILES_MATCHING PATTERN "*.json")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/gpunet)
 if(TARGET gpunet-cli)
@@ -29,7 +30,7 @@ set(gpunet_models_dir ${CMAKE_INSTALL_DATADIR}/gpunet/models)
 configure_package_config_file(cmake/gpunetConfig.cmake.in ${PROJECT_BINARY_DIR}/gpunetConfig.cmake
                               INSTALL_DESTINATION ${gpunet_package_dir} PATH_VARS gpunet_models_dir)
 install(FILES ${PROJECT_BINARY_DIR}/gpunetConfig.cmake ${PROJECT_BINARY_DIR}/gpunetConfigVersion.cmake
-              cmake/Findgpunet_onednn.cmake
+              cmake/Findgpunet_onednn.cmake cmake/Findgpunet_cudnn.cmake
         DESTINATION ${gpunet_package_dir})
 
 # For builds without CMake: the core alone.

@@ -31,6 +31,17 @@ find_package(gpunet_onednn 2.6...<3 MODULE QUIET)
 gpunet_component(cpu "${gpunet_onednn_FOUND}" "oneDNN ${gpunet_onednn_VERSION}" "no CPU backend; install libdnnl-dev"
                  DNNL::dnnl ${CMAKE_DL_LIBS})
 
+find_package(gpunet_cudnn 9.8 MODULE QUIET)
+set(gpunet_cudnn_what "CUDA and cuDNN")
+if(gpunet_cudnn_FOUND)
+  set(gpunet_cudnn_what "cuDNN ${gpunet_cudnn_VERSION}, CUDA ${gpunet_cudnn_CUDA_VERSION}")
+elseif(gpunet_cudnn_MISSING)
+  set(gpunet_cudnn_what ${gpunet_cudnn_MISSING})
+endif()
+gpunet_component(cudnn "${gpunet_cudnn_FOUND}" "${gpunet_cudnn_what}"
+                 "no GPU backend; it needs CUDA 12.8 or later and cuDNN 9.8 or later (CUDA_HOME, CUDNN_ROOT)"
+                 gpunet_cudnn::headers gpunet_cudnn::runtime)
+
 find_package(PNG QUIET)
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)

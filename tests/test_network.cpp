@@ -207,13 +207,15 @@ TEST_CASE("a context runs again and again, and moves") {
     context moved = std::move(c);
     const auto after = moved.run(images.elements());
     CHECK(std::equal(first.elements().begin(), first.elements().end(), after.data()));
-    // `after` is called once for each block, in order.
-    std::vector<std::size_t> calls;
     std::vector<float> scores(10);
-    moved.run(images.elements(), scores, [&](std::size_t i) { calls.push_back(i); });
-    REQUIRE(calls.size() == moved.graph().blocks.size());
-    for (std::size_t i = 0; i < calls.size(); ++i) CHECK(calls[i] == i);
+    std::vector<double> times(moved.graph().blocks.size(), -1);
+    moved.profile(images.elements(), scores, times);
+    for (const double t : times) CHECK(t >= 0);
     CHECK(std::equal(scores.begin(), scores.end(), first.data()));
+    times.pop_back();
+    CHECK_THROWS_WITH(moved.profile(images.elements(), scores, times),
+                      "times: expected one for each of " + std::to_string(moved.graph().blocks.size()) +
+                          " blocks, found " + std::to_string(times.size()));
 }
 
 TEST_CASE("a context outlives its network, its weights and its spec") {

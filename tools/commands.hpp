@@ -46,6 +46,7 @@ void add_run(CLI::App&, options&);
 void add_bench(CLI::App&, options&);
 void add_convert(CLI::App&, options&);
 void add_doctor(CLI::App&, options&);
+void add_plan(CLI::App&, options&);
 
 /// Prints to standard error, once, what is wrong with this machine's records.
 registry open_registry();
@@ -55,8 +56,16 @@ model open_model(const registry&, const std::string& name_or_path);
 tensor_store open_weights(const model&, const model_choice&);
 any_network open_network(const model&, const tensor_store&, const options&);
 
-/// The precision that will be used; checks that device and precision are ones this program has.
-std::string check_device(const options&);
+/// What is computed on, with what.
+struct device_choice {
+    std::optional<int> gpu; // CUDA's ordinal; the CPU where there is none
+    std::string precision;
+};
+
+/// By default a GPU if one can be used. @throws usage_error, unsupported_error for what this program or machine lacks
+device_choice choose_device(const options&);
+/// The name that latency records give it.
+std::string name_of(const device_choice&);
 int thread_count(const options&);
 /// The value of --budget. @throws usage_error
 milliseconds parse_budget(const std::string&);

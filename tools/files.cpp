@@ -1,5 +1,6 @@
 // convert and doctor.
 #include "commands.hpp"
+#include "gpu.hpp"
 
 #include <gpunet/cpu/backend.hpp>
 #include <gpunet/cpu/threads.hpp>
@@ -11,8 +12,6 @@
 #include <png.h>
 
 #include <iostream>
-
-#include <dlfcn.h>
 
 namespace gpunet::tool {
 
@@ -52,10 +51,7 @@ void doctor() {
               << "CPU      " << cpu_name() << ", " << cpu::all_cores() << " threads, "
               << isa_name(dnnl::get_effective_cpu_isa()) << '\n'
               << "         " << cpu::backend().name() << "; backend on, fp32\n";
-    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-    std::cout << "CUDA     backend not in this program; "
-              << (driver ? "an NVIDIA driver is installed" : "no NVIDIA driver is installed (libcuda.so.1)") << '\n';
-    if (driver) dlclose(driver);
+    gpu::doctor();
     std::cout << "pictures libpng " << png_get_libpng_ver(nullptr) << ", libjpeg-turbo\n";
     std::optional<std::string> warning;
     const records_file file;

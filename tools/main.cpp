@@ -33,7 +33,8 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"fp32", "tf32", "fp16", "bf16"}, CLI::ignore_case));
     app.add_option("--threads", common.threads, "threads on the CPU; all cores by default")->check(CLI::Range(1, 4096));
     app.add_flag("--offline", common.offline, "never use the network");
-    for (const auto add : {add_list, add_show, add_select, add_classify, add_run, add_bench, add_convert, add_doctor})
+    for (const auto add :
+         {add_list, add_show, add_select, add_classify, add_run, add_bench, add_convert, add_plan, add_doctor})
         add(app, common);
     try {
         try {

@@ -1,5 +1,6 @@
 // list, show, select, and what all commands share about models.
 #include "commands.hpp"
+#include "gpu.hpp"
 
 #include <gpunet/cpu/backend.hpp>
 #include <gpunet/graph/count.hpp>
@@ -7,6 +8,7 @@
 #include <gpunet/weights/synthetic.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <iomanip>
 #include <iostream>
 #include <sstream>
@@ -54,16 +56,39 @@ tensor_store open_weights(const model& m, const model_choice& choice) {
     return load_weights(m, o);
 }
 
-std::string check_device(const options& o) {
-    const std::string device = detail::lower_case(o.device);
-    if (device.starts_with("cuda"))
-        throw unsupported_error("--device " + o.device + ": this program was built without the CUDA backend; use cpu");
-    if (device != "auto" && device != "cpu")
-        throw usage_error("--device: expected cpu or cuda[:N], found \"" + o.device + "\"");
-    if (!o.precision.empty() && o.precision != "fp32")
-        throw unsupported_error("--precision " + o.precision + ": the CPU backend computes in fp32");
-    return "fp32";
+namespace {
+
+/// N of "cuda:N", 0 of "cuda"; nothing of anything else.
+std::optional<int> ordinal_of(const std::string& device) {
+    if (device == "cuda") return 0;
+    int n = 0;
+    const char* end = device.data() + device.size();
+    if (!device.starts_with("cuda:")) return std::nullopt;
+    const auto [stop, status] = std::from_chars(device.data() + 5, end, n);
+    return status == std::errc() && stop == end && n >= 0 ? std::optional(n) : std::nullopt;
 }
+
+} // namespace
+
+device_choice choose_device(const options& o) {
+    const std::string device = detail::lower_case(o.device), precision = detail::lower_case(o.precision);
+    std::optional<int> gpu = ordinal_of(device);
+    if (!gpu && device != "auto" && device != "cpu")
+        throw usage_error("--device: expected cpu or cuda[:N], found \"" + o.device + "\"");
+    if (gpu) {
+        if (const std::string why = gpu::why_not(); !why.empty())
+            throw unsupported_error("--device " + o.device + ": " + why + "; use cpu");
+        static_cast<void>(gpu::name(*gpu));
+    } else if (device == "auto" && gpu::why_not().empty()) {
+        gpu = 0;
+    }
+    if (gpu) return {gpu, precision.empty() ? "fp16" : precision};
+    if (!precision.empty() && precision != "fp32")
+        throw unsupported_error("--precision " + o.precision + ": the CPU backend computes in fp32");
+    return {std::nullopt, "fp32"};
+}
+
+std::string name_of(const device_choice& d) { return d.gpu ? gpu::name(*d.gpu) : cpu_name(); }
 
 milliseconds parse_budget(const std::string& text) {
     try {
@@ -76,7 +101,8 @@ milliseconds parse_budget(const std::string& text) {
 int thread_count(const options& o) { return o.threads > 0 ? o.threads : cpu::all_cores(); }
 
 any_network open_network(const model& m, const tensor_store& weights, const options& o) {
-    check_device(o);
+    const device_choice device = choose_device(o);
+    if (device.gpu) return gpu::open(m.network, weights, *device.gpu, device.precision);
     return network(m.network, weights, cpu::backend({.threads = o.threads}));
 }
 
@@ -101,8 +127,9 @@ void list(const options& o) {
     selection_query v100, a100, here;
     v100.device = "NVIDIA V100";
     a100.device = "NVIDIA A100";
-    here.device = this_device().name;
-    here.precision = this_device().precision;
+    const device_choice local = choose_device(o);
+    here.device = name_of(local);
+    here.precision = local.precision;
     std::cout << std::left << std::setw(20) << "model" << std::right << std::setw(7) << "input" << std::setw(7)
               << "top-1" << std::setw(10) << "params M" << std::setw(8) << "GMAC" << std::setw(9) << "V100 ms"
               << std::setw(9) << "A100 ms" << std::setw(9) << "here ms" << '\n'
@@ -113,8 +140,8 @@ void list(const options& o) {
                   << static_cast<double>(m.parameters) / 1e6 << std::setw(8)
                   << static_cast<double>(m.multiply_adds) / 1e9 << std::setw(9) << latency_cell(m, v100) << std::setw(9)
                   << latency_cell(m, a100) << std::setw(9) << latency_cell(m, here) << '\n';
-    std::cout << "V100, A100: published, fp16, batch 1. Here: " << here.device
-              << ", fp32, batch 1, measured by `gpunet bench --save`.\n";
+    std::cout << "V100, A100: published, fp16, batch 1. Here: " << here.device << ", " << here.precision
+              << ", batch 1, measured by `gpunet bench --save`.\n";
 }
 
 std::string features_text(const graph::features& f) {
@@ -175,14 +202,20 @@ selection_query make_query(const select_arguments& a, const options& o, const re
     q.engine = a.engine;
     q.batch = a.batch;
     const std::string device = detail::lower_case(o.device);
-    if (device == "auto" || device == "cpu" || o.device == this_device().name) {
-        q.device = this_device().name;
-        q.precision = o.precision.empty() ? "fp32" : o.precision;
+    if (device == "auto" || device == "cpu" || device.starts_with("cuda")) {
+        const device_choice local = choose_device(o);
+        q.device = name_of(local);
+        q.precision = local.precision;
+        if (!local.gpu) q.threads = thread_count(o);
+        return q;
+    }
+    if (o.device == cpu_name()) {
+        q.device = o.device;
+        q.precision = o.precision.empty() ? "fp32" : detail::lower_case(o.precision);
         q.threads = thread_count(o);
         return q;
     }
-    if (device.starts_with("cuda")) check_device(o);
-    q.precision = o.precision.empty() ? "fp16" : o.precision;
+    q.precision = o.precision.empty() ? "fp16" : detail::lower_case(o.precision);
     q.device = o.device;
     std::vector<std::string> devices;
     for (const model& m : known)

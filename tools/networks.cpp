@@ -1,5 +1,6 @@
 // run, classify, bench: the commands that compute.
 #include "commands.hpp"
+#include "gpu.hpp"
 
 #include <gpunet/cpu/backend.hpp>
 #include <gpunet/graph/lower.hpp>
@@ -61,7 +62,7 @@ struct run_arguments {
 };
 
 void run(const run_arguments& a, const options& o) {
-    check_device(o);
+    static_cast<void>(choose_device(o)); // before the work of reading
     const model m = open_model(open_registry(), a.choice.name);
     const tensor<float> input = read_npy(a.input);
     const std::int64_t channels = lower(m.network).input.channels;
@@ -100,9 +101,10 @@ model choose(const classify_arguments& a, const options& o) {
         if (has_weights(m) && (!best || m.top1 > best->top1)) best = &m;
     if (!best) static_cast<void>(load_weights(*known.begin())); // says where weights are looked for
     if (a.budget.empty()) return *best;
-    q.device = this_device().name;
-    q.precision = check_device(o);
-    q.threads = thread_count(o);
+    const device_choice device = choose_device(o);
+    q.device = name_of(device);
+    q.precision = device.precision;
+    if (!device.gpu) q.threads = thread_count(o);
     q.eligible = has_weights;
     std::vector<model_record> measured;
     for (const model& m : known) {
@@ -124,7 +126,7 @@ model choose(const classify_arguments& a, const options& o) {
 }
 
 void classify_pictures(const classify_arguments& a, const options& o) {
-    check_device(o);
+    static_cast<void>(choose_device(o));
     const model m = choose(a, o);
     const any_network net = open_network(m, open_weights(m, a.choice), o);
     any_context c = net.make_context({.size = m.input.size});
@@ -170,7 +172,6 @@ struct bench_arguments {
 
 /// Median time of every layer of a model, over as many runs as a second holds.
 detail::json layer_profile(const model& m, std::int64_t batch, const options& o) {
-    using clock = std::chrono::steady_clock;
     const any_network net = open_network(m, synthetic_weights(lower(m.network)), o);
     any_context c = net.make_context({.batch = batch, .size = m.input.size});
     std::vector<float> input(static_cast<std::size_t>(element_count(c.input_shape())));
@@ -178,13 +179,10 @@ detail::json layer_profile(const model& m, std::int64_t batch, const options& o)
     synthetic_input(input);
     const auto& blocks = c.graph().blocks;
     std::vector<std::vector<milliseconds>> times(blocks.size());
+    std::vector<double> once(blocks.size());
     measure([&] {
-        clock::time_point last = clock::now();
-        c.run(input, scores, [&](std::size_t i) {
-            const clock::time_point now = clock::now();
-            times[i].push_back(now - last);
-            last = now;
-        });
+        c.profile(input, scores, once);
+        for (std::size_t i = 0; i < blocks.size(); ++i) times[i].push_back(milliseconds(once[i]));
     });
     auto profile = detail::json::array();
     for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -209,7 +207,7 @@ void print_profile(const detail::json& profile) {
 }
 
 void bench(const bench_arguments& a, const options& o) {
-    check_device(o);
+    static_cast<void>(choose_device(o));
     const registry known = open_registry();
     std::vector<model> models;
     for (const std::string& name : a.names) models.push_back(open_model(known, name));
@@ -223,18 +221,28 @@ void bench(const bench_arguments& a, const options& o) {
         if (isatty(STDERR_FILENO)) std::cerr << "measuring " << m.name << "\r";
         for (model_record& r : bench_model(m, a.batches, o)) {
             const latency_record& l = r.second;
-            detail::json entry = {{"model", m.name},          {"device", l.device},
-                                  {"engine", l.engine},       {"precision", l.precision},
-                                  {"batch", l.batch},         {"threads", *l.threads},
-                                  {"runs", *l.runs},          {"median_ms", l.latency.count()},
-                                  {"p95_ms", l.p95->count()}, {"p99_ms", l.p99->count()}};
+            detail::json entry = {{"model", m.name},
+                                  {"device", l.device},
+                                  {"engine", l.engine},
+                                  {"precision", l.precision},
+                                  {"batch", l.batch},
+                                  {"runs", *l.runs},
+                                  {"median_ms", l.latency.count()},
+                                  {"p95_ms", l.p95->count()},
+                                  {"p99_ms", l.p99->count()}};
+            if (l.threads) entry["threads"] = *l.threads;
+            if (l.host) entry["host_median_ms"] = l.host->count();
             if (a.layers) entry["layers"] = layer_profile(m, l.batch, o);
             if (!o.json) {
+                const int digits = l.threads ? 2 : 4; // a GPU takes microseconds
                 std::cout << std::left << std::setw(20) << m.name << std::right << " batch " << std::setw(3) << l.batch
-                          << std::fixed << std::setprecision(2) << "  median " << std::setw(9) << l.latency.count()
-                          << " ms  p95 " << std::setw(9) << l.p95->count() << "  p99 " << std::setw(9) << l.p99->count()
-                          << "  (" << l.engine << ", " << l.precision << ", " << *l.threads
-                          << (*l.threads == 1 ? " thread, " : " threads, ") << *l.runs << " runs)\n";
+                          << std::fixed << std::setprecision(digits) << "  median " << std::setw(9) << l.latency.count()
+                          << " ms  p95 " << std::setw(9) << l.p95->count() << "  p99 " << std::setw(9)
+                          << l.p99->count();
+                if (l.host) std::cout << "  host to host " << std::setw(9) << l.host->count();
+                std::cout << "  (" << l.engine << ", " << l.precision << ", ";
+                if (l.threads) std::cout << *l.threads << (*l.threads == 1 ? " thread, " : " threads, ");
+                std::cout << *l.runs << " runs)\n";
                 if (a.layers) print_profile(entry["layers"]);
                 std::cout.flush();
             }
@@ -252,27 +260,49 @@ void bench(const bench_arguments& a, const options& o) {
     if (o.json) print(results);
 }
 
-} // namespace
-
-std::vector<model_record> bench_model(const model& m, const std::vector<std::int64_t>& batches, const options& o) {
-    const any_network net = open_network(m, synthetic_weights(lower(m.network)), o);
-    std::vector<model_record> records;
-    for (const std::int64_t batch : batches) {
-        any_context c = net.make_context({.batch = batch, .size = m.input.size});
+std::vector<gpu::timing> bench_on_cpu(const model& m, const tensor_store& weights, const options& o,
+                                      const std::vector<context_options>& shapes) {
+    const any_network net = open_network(m, weights, o);
+    std::vector<gpu::timing> timings;
+    for (const context_options& shape : shapes) {
+        any_context c = net.make_context(shape);
         std::vector<float> input(static_cast<std::size_t>(element_count(c.input_shape())));
         std::vector<float> scores(static_cast<std::size_t>(element_count(c.output_shape())));
         synthetic_input(input);
         const measurement t = measure([&] { c.run(input, scores); });
+        timings.push_back({net.engine(), t, t});
+    }
+    return timings;
+}
+
+} // namespace
+
+std::vector<model_record> bench_model(const model& m, const std::vector<std::int64_t>& batches, const options& o) {
+    const device_choice device = choose_device(o);
+    const tensor_store weights = synthetic_weights(lower(m.network));
+    std::vector<context_options> shapes;
+    for (const std::int64_t batch : batches) shapes.push_back({.batch = batch, .size = m.input.size});
+    std::vector<gpu::timing> timings;
+    if (device.gpu)
+        timings = gpu::bench(m.network, weights, *device.gpu, device.precision, shapes);
+    else
+        timings = bench_on_cpu(m, weights, o, shapes);
+    std::vector<model_record> records;
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+        const measurement& t = timings[i].device;
         latency_record r;
-        r.device = this_device().name;
-        r.engine = net.engine();
-        r.precision = "fp32";
-        r.batch = batch;
+        if (device.gpu)
+            r.host = timings[i].host.median;
+        else
+            r.threads = thread_count(o);
+        r.device = name_of(device);
+        r.engine = timings[i].engine;
+        r.precision = device.precision;
+        r.batch = shapes[i].batch;
         r.latency = t.median;
         r.kind = latency_record::origin::measured;
         r.source = std::string("gpunet ") + version;
         r.date = now_utc();
-        r.threads = thread_count(o);
         r.runs = t.runs;
         r.p95 = t.p95;
         r.p99 = t.p99;

@@ -4,7 +4,6 @@
 #include <gpunet/network.hpp>
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,16 +23,16 @@ class any_context {
     std::size_t arena_bytes() const noexcept { return self_->arena_bytes(); }
     shape input_shape() const { return self_->input_shape(); }
     shape output_shape() const { return self_->output_shape(); }
-    std::vector<feature_map> features() const { return self_->features(); }
+    std::vector<feature_map> features() { return self_->features(); }
 
     void run(std::span<const float> images, std::span<float> scores) { self_->run(images, scores); }
-    void run(std::span<const float> images, std::span<float> scores, const std::function<void(std::size_t)>& after) {
-        self_->run(images, scores, after);
-    }
     tensor<float> run(std::span<const float> images) {
         tensor<float> scores(output_shape());
         run(images, scores.elements());
         return scores;
+    }
+    void profile(std::span<const float> images, std::span<float> scores, std::span<double> times) {
+        self_->profile(images, scores, times);
     }
 
   private:
@@ -44,9 +43,9 @@ class any_context {
         virtual std::size_t arena_bytes() const noexcept = 0;
         virtual shape input_shape() const = 0;
         virtual shape output_shape() const = 0;
-        virtual std::vector<feature_map> features() const = 0;
+        virtual std::vector<feature_map> features() = 0;
         virtual void run(std::span<const float>, std::span<float>) = 0;
-        virtual void run(std::span<const float>, std::span<float>, const std::function<void(std::size_t)>&) = 0;
+        virtual void profile(std::span<const float>, std::span<float>, std::span<double>) = 0;
     };
     template <backend B>
     struct holder final : interface {
@@ -56,10 +55,10 @@ class any_context {
         std::size_t arena_bytes() const noexcept override { return held.arena_bytes(); }
         shape input_shape() const override { return held.input_shape(); }
         shape output_shape() const override { return held.output_shape(); }
-        std::vector<feature_map> features() const override { return held.features(); }
+        std::vector<feature_map> features() override { return held.features(); }
         void run(std::span<const float> i, std::span<float> o) override { held.run(i, o); }
-        void run(std::span<const float> i, std::span<float> o, const std::function<void(std::size_t)>& after) override {
-            held.run(i, o, after);
+        void profile(std::span<const float> i, std::span<float> o, std::span<double> times) override {
+            held.profile(i, o, times);
         }
         context<B> held;
     };

@@ -52,6 +52,7 @@ class execution_plan {
         planner<B> plan(device, batch, weights, packed);
         value<typename B::layout> now = plan.external(graph_.input);
         input_ = now.place;
+        std::vector<std::size_t> ends; // of each block, in steps
         for (std::size_t i = 0; i < graph_.blocks.size(); ++i) {
             const graph::block& b = graph_.blocks[i];
             entry e{make_layer(plan, b, now), std::nullopt};
@@ -60,11 +61,16 @@ class execution_plan {
             if (last || kept == taps::layers || (kept == taps::stages && ends_stage(graph_, i)))
                 e.tap = plan.place_edge(b.output, now);
             layers_.push_back(std::move(e));
-            while (steps_.size() < plan.steps().size()) steps_.push_back({b.layer, plan.steps()[steps_.size()]});
+            ends.push_back(plan.size());
         }
         map_ = plan.finish();
         if (std::cmp_greater(map_.bytes, caps.max_activation_bytes))
             throw unsupported_error(too_large(std::to_string(map_.bytes), caps));
+        std::size_t block = 0;
+        for (step_info& info : plan.steps()) {
+            while (steps_.size() == ends[block]) ++block;
+            steps_.push_back({graph_.blocks[block].layer, std::move(info)});
+        }
     }
 
     const graph::network& graph() const noexcept { return graph_; }

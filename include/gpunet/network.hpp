@@ -11,12 +11,14 @@
 #include <gpunet/weights/tensor_store.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -38,6 +40,7 @@ struct context_options {
     std::int64_t batch = 1;
     extent2 size{}; // of the input; the spec's native size where zero
     gpunet::taps taps = taps::none;
+    CUstream_st* stream = nullptr; // the caller's cudaStream_t to run on; the context's own where null
 };
 
 template <backend B>
@@ -157,11 +160,21 @@ class network {
     static context_options shape_of(const tensor_view<const float>& images, taps kept) {
         const shape& s = images.shape();
         if (s.size() != 4) throw argument_error("input: expected shape [N, C, H, W], found " + to_string(s));
-        return {s[0], {s[2], s[3]}, kept};
+        return {s[0], {s[2], s[3]}, kept, nullptr};
     }
 
     std::shared_ptr<detail::network_state<B>> state_;
     std::shared_ptr<detail::idle_contexts<B>> idle_ = std::make_shared<detail::idle_contexts<B>>();
+};
+
+/// A context's memory that lies on a device, with a stream.
+template <class M>
+concept device_memory = requires(M& m, slot s, const float* in, float* out, std::int64_t count) {
+    m.copy_in(s, in, count);
+    m.copy_out(s, out, count);
+    { m.address(s) } -> std::same_as<float*>;
+    { m.stream() } -> std::same_as<CUstream_st*>;
+    m.synchronize();
 };
 
 /// A network at one shape with the memory to run it. Running allocates nothing. For one thread at a time; make one for
@@ -171,11 +184,15 @@ class context {
   public:
     /// @throws spec_error if the size is too small for the network; unsupported_error, argument_error
     explicit context(const network<B>& net, const context_options& options = {})
-        : state_(net.state_), plan_(state_->plan(options)), memory_(state_->device().make_memory(plan_->map())) {}
+        : state_(net.state_), plan_(state_->plan(options)), stream_(options.stream),
+          memory_(state_->device().make_memory(plan_->map(), stream_)) {
+        const typename B::running_scope scope(memory_);
+        memory_.prepare([this] { emit([](std::size_t) {}); });
+    }
 
     /// Whether this is the context that options with an explicit size ask for.
     bool fits(const context_options& o) const noexcept {
-        return o.batch == batch() && o.size == graph().input.size && o.taps == plan_->kept();
+        return o.batch == batch() && o.size == graph().input.size && o.taps == plan_->kept() && o.stream == stream_;
     }
 
     std::int64_t batch() const noexcept { return plan_->batch(); }
@@ -194,7 +211,11 @@ class context {
     /// @param scores  N x classes, before softmax
     /// @throws argument_error if either has the wrong number of elements
     void run(std::span<const float> images, std::span<float> scores) {
-        run(images, scores, [](std::size_t) {});
+        check(images, scores);
+        const typename B::running_scope scope(memory_);
+        memory_.put(plan_->input(), images);
+        memory_.replay([this] { emit([](std::size_t) {}); });
+        memory_.get(scores_slot(), scores);
     }
     tensor<float> run(std::span<const float> images) {
         tensor<float> scores(output_shape());
@@ -202,21 +223,52 @@ class context {
         return scores;
     }
 
-    /// The same, calling after(i) when block i of graph().blocks is done: for profiles.
-    template <class After>
-    void run(std::span<const float> images, std::span<float> scores, After&& after) {
-        const graph::features& f = graph().input;
-        check("images", images.size(), f.channels * f.size.height * f.size.width, &context::input_shape);
-        check("scores", scores.size(), graph().classes, &context::output_shape);
+    /// The same; times[i] gets the milliseconds that block i of graph().blocks took.
+    void profile(std::span<const float> images, std::span<float> scores, std::span<double> times) {
+        check(images, scores);
+        const std::size_t blocks = graph().blocks.size();
+        if (times.size() != blocks)
+            throw argument_error("times: expected one for each of " + std::to_string(blocks) + " blocks, found " +
+                                 std::to_string(times.size()));
         const typename B::running_scope scope(memory_);
-        memory_.bind(plan_->input(), images.data());
-        plan_->run(memory_, after);
-        const float* result = memory_.data(*plan_->output(graph().blocks.size() - 1));
-        std::copy_n(result, scores.size(), scores.begin());
+        if (!watch_) watch_.emplace(memory_, blocks + 1);
+        memory_.put(plan_->input(), images);
+        watch_->replay([this] {
+            watch_->mark(0);
+            emit([this](std::size_t i) { watch_->mark(i + 1); });
+        });
+        memory_.get(scores_slot(), scores);
+        for (std::size_t i = 0; i < blocks; ++i) times[i] = watch_->milliseconds(i);
+    }
+
+    /// Starts a run on the context's stream and returns: for devices with a memory of their own. Both pointers may be
+    /// to the device's memory or the host's, and must stay valid until the stream has done the work. Runs of one
+    /// context follow each other.
+    /// @param images  input_shape(); null: they are in device_input() already
+    /// @param scores  output_shape(); null: they are read from device_scores()
+    void enqueue(const float* images, float* scores) requires device_memory<typename B::memory> {
+        const typename B::running_scope scope(memory_);
+        if (images) memory_.copy_in(plan_->input(), images, element_count(input_shape()));
+        memory_.replay([this] { emit([](std::size_t) {}); });
+        if (scores) memory_.copy_out(scores_slot(), scores, element_count(output_shape()));
+    }
+    /// The context's own input and scores on its device, float32, and its stream.
+    float* device_input() noexcept requires device_memory<typename B::memory> {
+        return memory_.address(plan_->input());
+    }
+    const float* device_scores() noexcept requires device_memory<typename B::memory> {
+        return memory_.address(scores_slot());
+    }
+    CUstream_st* stream() const noexcept requires device_memory<typename B::memory> { return memory_.stream(); }
+    /// Waits until everything enqueued is done. @throws cuda_error
+    void synchronize() requires device_memory<typename B::memory> {
+        const typename B::running_scope scope(memory_);
+        memory_.synchronize();
     }
 
     /// What was kept of the last run: see context_options::taps.
-    std::vector<feature_map> features() const {
+    std::vector<feature_map> features() {
+        const typename B::running_scope scope(memory_);
         std::vector<feature_map> maps;
         for (std::size_t i = 0; i < graph().blocks.size(); ++i) {
             const graph::block& b = graph().blocks[i];
@@ -226,12 +278,23 @@ class context {
             shape s =
                 last ? output_shape() : shape{batch(), b.output.channels, b.output.size.height, b.output.size.width};
             const auto count = static_cast<std::size_t>(element_count(s));
-            maps.push_back({b.layer, b.stage, b.kind, {std::move(s), std::span(memory_.data(*place), count)}});
+            maps.push_back({b.layer, b.stage, b.kind, {std::move(s), std::span(memory_.view(*place, count), count)}});
         }
         return maps;
     }
 
   private:
+    slot scores_slot() const { return *plan_->output(graph().blocks.size() - 1); }
+    template <class After>
+    void emit(After&& after) {
+        plan_->run(memory_, after);
+    }
+
+    void check(std::span<const float> images, std::span<float> scores) const {
+        const graph::features& f = graph().input;
+        check("images", images.size(), f.channels * f.size.height * f.size.width, &context::input_shape);
+        check("scores", scores.size(), graph().classes, &context::output_shape);
+    }
     /// Makes the shape, which allocates, only to report it.
     void check(const char* what, std::size_t found, std::int64_t each, shape (context::*expected)() const) const {
         if (std::cmp_not_equal(found, batch() * each))
@@ -241,7 +304,9 @@ class context {
 
     std::shared_ptr<detail::network_state<B>> state_;
     std::shared_ptr<const execution_plan<B>> plan_;
+    CUstream_st* stream_;
     typename B::memory memory_;
+    std::optional<typename B::stopwatch> watch_;
 };
 
 } // namespace gpunet

@@ -4,6 +4,9 @@
 #ifdef WITH_cpu
 #include <gpunet/cpu.hpp>
 #endif
+#ifdef WITH_cudnn
+#include <gpunet/cudnn.hpp>
+#endif
 #ifdef WITH_hub
 #include <gpunet/hub.hpp>
 #endif

@@ -5,6 +5,9 @@
 #ifdef WITH_hub
 #include <gpunet/hub.hpp>
 #endif
+#ifdef WITH_cudnn
+#include <gpunet/cudnn.hpp>
+#endif
 #ifdef WITH_cpu
 #include <gpunet/cpu.hpp>
 #endif

@@ -33,10 +33,17 @@ request("${VERSION} EXACT REQUIRED" SAYS "[found 1]")
 
 if(cpu IN_LIST COMPONENTS)
   request("0.1 REQUIRED COMPONENTS cpu" SAYS "[found 1] [${core} gpunet::cpu ${json} DNNL::dnnl]")
-  request("REQUIRED COMPONENTS hub" HIDDEN gpunet_onednn PNG PkgConfig SAYS "[found 1] [${core} gpunet::hub ${json}]")
+  request("REQUIRED COMPONENTS hub" HIDDEN gpunet_onednn gpunet_cudnn PNG PkgConfig
+          SAYS "[found 1] [${core} gpunet::hub ${json}]")
   request("REQUIRED COMPONENTS cpu" HIDDEN gpunet_onednn SAYS "component cpu needs oneDNN" "libdnnl-dev" "CMake Error")
-  request("REQUIRED" HIDDEN gpunet_onednn PNG PkgConfig
+  request("REQUIRED" HIDDEN gpunet_onednn gpunet_cudnn PNG PkgConfig
           SAYS "component cpu needs oneDNN" "[found 1] [${core} gpunet::hub ${json}]")
+endif()
+if(cudnn IN_LIST COMPONENTS)
+  set(needs "gpunet_cudnn::headers gpunet_cudnn::runtime")
+  request("0.1 REQUIRED COMPONENTS cudnn" SAYS "[found 1] [${core} gpunet::cudnn ${json} ${needs}]")
+  request("REQUIRED COMPONENTS cudnn" HIDDEN gpunet_cudnn
+          SAYS "component cudnn needs CUDA 12.8 or later and cuDNN 9.8 or later" "CMake Error")
 endif()
 if(image IN_LIST COMPONENTS)
   set(needs "PNG::PNG PkgConfig::gpunet_turbojpeg")
@@ -46,11 +53,12 @@ if(image IN_LIST COMPONENTS)
   request("REQUIRED COMPONENTS image" HIDDEN libturbojpeg SAYS "component image needs libturbojpeg" "CMake Error")
 endif()
 
-# An installation that was made where oneDNN and libpng were missing.
+# An installation that was made where oneDNN, cuDNN and libpng were missing.
 set(small ${BUILD}/small)
 run("configuring without oneDNN" ${CMAKE_COMMAND} -S ${GPUNET} -B ${small} ${configure_arguments}
     -D GPUNET_BUILD_TOOLS=OFF -D GPUNET_BUILD_EXAMPLES=OFF -D GPUNET_BUILD_TESTS=OFF
-    -D CMAKE_DISABLE_FIND_PACKAGE_gpunet_onednn=TRUE -D CMAKE_DISABLE_FIND_PACKAGE_PNG=TRUE)
+    -D CMAKE_DISABLE_FIND_PACKAGE_gpunet_onednn=TRUE -D CMAKE_DISABLE_FIND_PACKAGE_gpunet_cudnn=TRUE
+    -D CMAKE_DISABLE_FIND_PACKAGE_PNG=TRUE)
 run("installing without oneDNN" ${CMAKE_COMMAND} --install ${small} --prefix ${small}/prefix)
 set(from FROM ${small}/prefix/share/cmake/gpunet)
 request("REQUIRED" ${from} SAYS "[found 1] [${core} gpunet::hub ${json}]")

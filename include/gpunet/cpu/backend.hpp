@@ -32,6 +32,7 @@ class backend {
     using step = cpu::step;
     using packed = cpu::packed;
     using memory = cpu::memory;
+    using stopwatch = cpu::stopwatch;
     using planned_step = planned<step, layout>;
 
     explicit backend(const cpu::options& o = {})
@@ -57,7 +58,9 @@ class backend {
     layout edge_layout(std::int64_t batch, const graph::features& f) const {
         return layout(describe(dims(batch, f), dnnl::memory::format_tag::nchw));
     }
-    memory make_memory(const memory_map<layout>& map) const { return {engine_, openmp_, threads_, map}; }
+    memory make_memory(const memory_map<layout>& map, CUstream_st* = nullptr) const {
+        return {engine_, openmp_, threads_, map};
+    }
 
     planned_step plan(std::int64_t batch, const graph::convolution& c, const folded& weights, packed& cache,
                       const std::vector<layout>& operands) const {

@@ -1,13 +1,16 @@
-// What one context runs in: an arena, oneDNN's handles into it, a stream. One thread at a time.
+// What one context runs in: an arena, oneDNN's handles into it, a stream; and a clock. One thread at a time.
 #pragma once
 
 #include <gpunet/cpu/layout.hpp>
 #include <gpunet/cpu/threads.hpp>
 #include <gpunet/layers/backend.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <span>
 #include <vector>
 
 namespace gpunet::cpu {
@@ -15,17 +18,28 @@ namespace gpunet::cpu {
 class memory {
   public:
     memory(const dnnl::engine& engine, const openmp& runtime, int threads, const memory_map<layout>& map)
-        : arena_(static_cast<std::byte*>(::operator new[](map.bytes + 64, alignment))), stream_(engine),
-          runtime_(runtime), threads_(threads) {
+        : arena_(static_cast<std::byte*>(::operator new[](map.bytes + 64, std::align_val_t{alignment}))),
+          stream_(engine), runtime_(runtime), threads_(threads) {
         for (std::size_t i = 0; i < map.layouts.size(); ++i)
             slots_.emplace_back(map.layouts[i].descriptor(), engine,
                                 map.offsets[i] ? static_cast<void*>(arena_.get() + *map.offsets[i]) : nullptr);
     }
 
+    static constexpr std::size_t alignment = 64;
+
     /// Points an external slot at the caller's memory. Nothing writes to such a slot.
-    void bind(slot s, const float* data) { slots_[s].set_data_handle(const_cast<float*>(data)); }
+    void put(slot s, std::span<const float> values) { slots_[s].set_data_handle(const_cast<float*>(values.data())); }
+    template <class Emit>
+    void prepare(Emit&&) {}
+    template <class Emit>
+    void replay(Emit&& emit) {
+        emit();
+    }
     /// The float32 N C H W values of an edge slot after a run.
-    const float* data(slot s) const { return static_cast<const float*>(slots_[s].get_data_handle()); }
+    void get(slot s, std::span<float> values) const {
+        std::copy_n(view(s, values.size()), values.size(), values.begin());
+    }
+    const float* view(slot s, std::size_t) const { return static_cast<const float*>(slots_[s].get_data_handle()); }
 
     dnnl_memory_t handle(slot s) const { return slots_[s].get(); }
     dnnl_stream_t stream() const { return stream_.get(); }
@@ -33,9 +47,8 @@ class memory {
     int threads() const noexcept { return threads_; }
 
   private:
-    static constexpr std::align_val_t alignment{64};
     struct release {
-        void operator()(std::byte* p) const noexcept { ::operator delete[](p, alignment); }
+        void operator()(std::byte* p) const noexcept { ::operator delete[](p, std::align_val_t{alignment}); }
     };
 
     std::unique_ptr<std::byte[], release> arena_;
@@ -43,6 +56,24 @@ class memory {
     dnnl::stream stream_;
     openmp runtime_;
     int threads_;
+};
+
+/// Times the parts of a run by the steady clock.
+class stopwatch {
+  public:
+    stopwatch(const memory&, std::size_t marks) : times_(marks) {}
+
+    template <class Emit>
+    void replay(Emit&& emit) {
+        emit();
+    }
+    void mark(std::size_t i) { times_[i] = std::chrono::steady_clock::now(); }
+    double milliseconds(std::size_t i) const {
+        return std::chrono::duration<double, std::milli>(times_[i + 1] - times_[i]).count();
+    }
+
+  private:
+    std::vector<std::chrono::steady_clock::time_point> times_;
 };
 
 } // namespace gpunet::cpu

@@ -24,7 +24,7 @@ struct latency_record {
     std::string engine;    // "TensorRT 8", "oneDNN 2.6.3"
     std::string precision; // "fp32", "tf32", "fp16", "bf16"
     std::int64_t batch = 1;
-    milliseconds latency{}; // of the whole batch; the median where it was measured here
+    milliseconds latency{}; // of the whole batch; the median where it was measured here; on a GPU, the GPU's time
     origin kind = origin::published;
     std::string source; // the publication, or the version of this library
     std::string date;   // ISO 8601, as exact as it is known
@@ -32,6 +32,7 @@ struct latency_record {
     std::optional<int> threads;
     std::optional<std::int64_t> runs;
     std::optional<milliseconds> p95, p99;
+    std::optional<milliseconds> host; // on a GPU: the median from host memory to host memory
 };
 
 /// Whether two records say how fast the same thing is, so that the newer one replaces the older.
@@ -62,6 +63,7 @@ latency_record read_latency(object_reader<Error>& in) {
     r.runs = in.optional_integer("runs", 1, std::int64_t{1} << 40);
     if (const auto ms = in.optional_number("p95_ms", 0.0, most)) r.p95 = milliseconds(*ms);
     if (const auto ms = in.optional_number("p99_ms", 0.0, most)) r.p99 = milliseconds(*ms);
+    if (const auto ms = in.optional_number("host_ms", 0.0, most)) r.host = milliseconds(*ms);
     return r;
 }
 
@@ -78,6 +80,7 @@ inline json to_json(const latency_record& r) {
     if (r.runs) out["runs"] = *r.runs;
     if (r.p95) out["p95_ms"] = r.p95->count();
     if (r.p99) out["p99_ms"] = r.p99->count();
+    if (r.host) out["host_ms"] = r.host->count();
     return out;
 }
 

@@ -31,23 +31,32 @@ inline milliseconds percentile(const std::vector<milliseconds>& sorted, double q
     return sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1];
 }
 
-/// Calls run() to warm up, then times it by the steady clock.
+/// Calls run() to warm up, then times it: run() returns what it took.
 template <class Run>
-measurement measure(Run&& run, const measure_options& o = {}) {
+measurement measure_by(Run&& run, const measure_options& o = {}) {
     using clock = std::chrono::steady_clock;
     const clock::time_point start = clock::now();
     for (std::int64_t i = 0; i < o.min_warmup_runs || clock::now() - start < o.warmup; ++i) run();
     std::vector<milliseconds> times;
     times.reserve(static_cast<std::size_t>(o.max_runs));
     const clock::time_point first = clock::now();
-    for (std::int64_t i = 0; i < o.max_runs && (i < o.min_runs || clock::now() - first < o.duration); ++i) {
-        const clock::time_point before = clock::now();
-        run();
-        times.push_back(clock::now() - before);
-    }
+    for (std::int64_t i = 0; i < o.max_runs && (i < o.min_runs || clock::now() - first < o.duration); ++i)
+        times.push_back(run());
     std::sort(times.begin(), times.end());
     return {percentile(times, 0.5), percentile(times, 0.95), percentile(times, 0.99),
             static_cast<std::int64_t>(times.size())};
+}
+
+/// The same by the steady clock.
+template <class Run>
+measurement measure(Run&& run, const measure_options& o = {}) {
+    return measure_by(
+        [&]() -> milliseconds {
+            const auto before = std::chrono::steady_clock::now();
+            run();
+            return std::chrono::steady_clock::now() - before;
+        },
+        o);
 }
 
 } // namespace gpunet

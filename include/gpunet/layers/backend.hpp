@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+struct CUstream_st; // what a cudaStream_t points to
+
 namespace gpunet {
 
 /// A place for a value in a context, by number.
@@ -45,9 +47,12 @@ struct planned {
 
 /// What a step does and which kernel does it, for people and tests.
 struct step_info {
-    std::string operation;      // "conv 3x3 stride 2, 32x112x112 to 64x56x56, relu"
-    std::string implementation; // the backend's own name of the kernel
-    std::size_t workspace = 0;  // bytes
+    std::string operation;          // "conv 3x3 stride 2, 32x112x112 to 64x56x56, relu"
+    std::string implementation;     // the backend's own name of the kernel
+    std::size_t workspace = 0;      // bytes
+    std::string status = "ready";   // otherwise what keeps it from running here
+    std::int64_t bytes = 0;         // read and written: operands, weights, output; 0 where the backend does not count
+    std::int64_t multiply_adds = 0; // likewise
 };
 
 /// What step.run gets: the numbers of its operands' slots in order, of its output's and its workspace's.
@@ -68,14 +73,16 @@ struct memory_map {
 
 /// A backend is a cheap value: which device, and how to use it. `layout` describes how a value lies in memory and is
 /// opaque to everybody else; `packed` keeps weights in the device's format, shared by all plans of a network; `memory`
-/// is what a context runs in. Batch N is part of every plan.
+/// is what a context runs in; `stopwatch` times the parts of a run. Batch N is part of every plan.
+/// A plan may be prepared in the background: layout.bytes() and step.info() wait for it, and throw what it threw.
 template <class B>
-concept backend = std::copyable<B> && std::copyable<typename B::layout> && std::movable<typename B::step> &&
+concept backend = std::copyable<B> && std::copyable<typename B::layout> && std::copyable<typename B::step> &&
     requires(const B& b, std::int64_t n, const graph::convolution& convolution, const graph::dense& dense,
              const global_mean& mean, const channel_gate& gate, const conversion<typename B::layout>& convert,
              const folded& weights, typename B::packed& packed, const std::vector<typename B::layout>& operands,
              const typename B::layout& layout, const typename B::step& step, typename B::memory& memory,
-             const step_slots& slots, slot edge, const float* values) {
+             const step_slots& slots, slot edge, std::span<const float> images, std::span<float> scores,
+             typename B::stopwatch& watch, std::size_t mark, CUstream_st* stream, void (*emit)()) {
     typename B::planning_scope; // constructed from a backend around planning
     typename B::running_scope;  // constructed from a memory around running
     { b.name() } -> std::convertible_to<std::string>;
@@ -89,10 +96,20 @@ concept backend = std::copyable<B> && std::copyable<typename B::layout> && std::
     { b.plan(n, convert, operands) } -> std::same_as<planned<typename B::step, typename B::layout>>;
     // The layout of values at the network's edges: float32, N C H W.
     { b.edge_layout(n, graph::features{}) } -> std::same_as<typename B::layout>;
-    { b.make_memory(memory_map<typename B::layout>{}) } -> std::same_as<typename B::memory>;
-    // Edges on the host: the input is bound before a run, outputs are read after it.
-    memory.bind(edge, values);
-    { memory.data(edge) } -> std::convertible_to<const float*>;
+    // The stream is for backends that run on one, null for one of the memory's own.
+    { b.make_memory(memory_map<typename B::layout>{}, stream) } -> std::same_as<typename B::memory>;
+    // emit() runs all steps. Before the first run a device may record them; then for each run the input is put, the
+    // steps are replayed, and outputs are got, which waits for them, or looked at until the next run.
+    memory.prepare(emit);
+    memory.put(edge, images);
+    memory.replay(emit);
+    memory.get(edge, scores);
+    { memory.view(edge, std::size_t{}) } -> std::convertible_to<const float*>;
+    // A timed run: emit() calls mark(0), mark(1), ... between the steps; milliseconds(i) lie between marks i and i + 1.
+    requires std::constructible_from<typename B::stopwatch, const typename B::memory&, std::size_t>;
+    watch.replay(emit);
+    watch.mark(mark);
+    { watch.milliseconds(mark) } -> std::same_as<double>;
     { layout.bytes() } -> std::same_as<std::size_t>;
     { layout == layout } -> std::convertible_to<bool>;
     step.run(memory, slots);

@@ -31,6 +31,8 @@ class placed {
     }
     const value<typename B::layout>& output() const noexcept { return output_; }
 
+    /// Nothing to do: the output is there already.
+    void pass(value<typename B::layout> output) { output_ = std::move(output); }
     void append(typename B::step step, step_slots slots, value<typename B::layout> output) {
         steps_.emplace_back(std::move(step), std::move(slots));
         output_ = std::move(output);
@@ -83,16 +85,40 @@ class planner {
         return place_with({input, factors}, [&](const auto& layouts) { return device_.plan(batch_, gate, layouts); });
     }
 
-    /// A float32 N C H W copy that stays until the next run.
+    /// An operation of the backend's own.
+    template <class Operation>
+    placed<B> place_special(const Operation& op, std::vector<value_type> operands) {
+        return place_with(std::move(operands),
+                          [&](const auto& layouts) { return device_.plan(batch_, op, weights_, packed_, layouts); });
+    }
+
+    const B& device() const noexcept { return device_; }
+    std::int64_t batch() const noexcept { return batch_; }
+    const constants& weights() const noexcept { return weights_; }
+    typename B::packed& packed() const noexcept { return packed_; }
+
+    /// The value as float32 N C H W, kept until the next run.
     placed<B> place_edge(const graph::features& f, const value_type& input) {
         placed<B> p;
-        convert(p, input, device_.edge_layout(batch_, f));
-        records_[p.output().place].last = std::numeric_limits<std::size_t>::max();
+        const layout edge = device_.edge_layout(batch_, f);
+        if (input.layout == edge && !records_[root(input.place)].external)
+            p.pass(input);
+        else
+            convert(p, input, edge);
+        record& kept = records_[root(p.output().place)];
+        kept.kept = true;
+        kept.last = std::numeric_limits<std::size_t>::max();
         return p;
     }
 
-    /// What each step planned so far is, in the order they run.
-    const std::vector<step_info>& steps() const noexcept { return steps_; }
+    /// How many steps are planned so far.
+    std::size_t size() const noexcept { return steps_.size(); }
+    /// What each of them is, in the order they run.
+    std::vector<step_info> steps() const {
+        std::vector<step_info> infos;
+        for (const typename B::step& s : steps_) infos.push_back(s.info());
+        return infos;
+    }
 
     /// Settles where everything lives.
     memory_map<layout> finish() const {
@@ -105,7 +131,7 @@ class planner {
             whole.bytes = std::max(whole.bytes, r.external ? 0 : r.where.bytes());
             whole.last = std::max(whole.last, r.last);
         }
-        const arena_plan arena = plan_arena(lifetimes);
+        const arena_plan arena = plan_arena(lifetimes, B::memory::alignment);
         for (std::size_t i = 0; i < records_.size(); ++i) {
             const record& r = records_[i];
             map.layouts.push_back(r.where);
@@ -122,10 +148,11 @@ class planner {
         std::size_t last = 0;
         std::optional<slot> shares; // the slot whose memory this one takes over
         bool external = false;
+        bool kept = false; // until the next run
     };
 
     value_type add(layout where) {
-        records_.push_back({where, now_, now_, std::nullopt, false});
+        records_.push_back({where, now_, now_, std::nullopt, false, false});
         return {static_cast<slot>(records_.size() - 1), std::move(where)};
     }
 
@@ -134,12 +161,12 @@ class planner {
         return s;
     }
 
-    /// Whether operand i must not be overwritten: it is the caller's, or another operand too.
+    /// Whether operand i must not be overwritten: it is the caller's, kept for the caller, or another operand too.
     bool is_needed(const std::vector<value_type>& operands, std::size_t i) const {
         const slot mine = root(operands[i].place);
         for (std::size_t j = 0; j < operands.size(); ++j)
             if (j != i && root(operands[j].place) == mine) return true;
-        return records_[mine].external;
+        return records_[mine].external || records_[mine].kept;
     }
 
     template <class Plan>
@@ -174,7 +201,7 @@ class planner {
         slots.output = output.place;
         if (operation.workspace) slots.workspace = add(*operation.workspace).place;
         ++now_;
-        steps_.push_back(operation.step.info());
+        steps_.push_back(operation.step);
         result.append(std::move(operation.step), std::move(slots), std::move(output));
     }
 
@@ -183,7 +210,7 @@ class planner {
     const constants& weights_;
     typename B::packed& packed_;
     std::vector<record> records_;
-    std::vector<step_info> steps_;
+    std::vector<typename B::step> steps_;
     std::size_t now_ = 0;
 };
 

@@ -1,0 +1,73 @@
+// Work that was captured from a stream once, to be launched as one.
+#pragma once
+
+#include <gpunet/cuda/error.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace gpunet::cuda {
+
+/// Owner of a CUDA graph that is ready to run.
+class executable_graph {
+  public:
+    /// Captures what `work()` puts into the stream, none of which runs. `work` must allocate nothing on the device,
+    /// wait for nothing, and have launched each of its kernels before. Only this thread's calls are watched, so that
+    /// other threads may use CUDA meanwhile.
+    /// @throws what `work` throws, after the capture is ended; cuda_error
+    template <class Work>
+    static executable_graph capture(cudaStream_t stream, Work&& work) {
+        check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+        try {
+            std::forward<Work>(work)();
+        } catch (...) {
+            cudaGraph_t unfinished = nullptr;
+            if (cudaStreamEndCapture(stream, &unfinished) != cudaSuccess) static_cast<void>(cudaGetLastError());
+            if (unfinished != nullptr) static_cast<void>(cudaGraphDestroy(unfinished));
+            throw;
+        }
+        cudaGraph_t captured = nullptr;
+        const cudaError_t status = cudaStreamEndCapture(stream, &captured);
+        const graph_owner owner(captured);
+        check(status, "cudaStreamEndCapture");
+        return executable_graph(captured);
+    }
+
+    executable_graph(executable_graph&& other) noexcept
+        : handle_(std::exchange(other.handle_, nullptr)), nodes_(std::exchange(other.nodes_, 0)) {}
+    executable_graph& operator=(executable_graph&& other) noexcept {
+        std::swap(handle_, other.handle_);
+        std::swap(nodes_, other.nodes_);
+        return *this;
+    }
+    ~executable_graph() {
+        if (handle_ != nullptr) static_cast<void>(cudaGraphExecDestroy(handle_));
+    }
+
+    /// Puts the work into the stream and does not wait; one launch of a graph runs after the other. @throws cuda_error
+    void launch(cudaStream_t stream) const { check(cudaGraphLaunch(handle_, stream), "cudaGraphLaunch"); }
+
+    /// Kernels, copies, fills and recorded events.
+    std::size_t nodes() const noexcept { return nodes_; }
+    cudaGraphExec_t get() const noexcept { return handle_; }
+
+  private:
+    struct destroy {
+        void operator()(cudaGraph_t graph) const noexcept { static_cast<void>(cudaGraphDestroy(graph)); }
+    };
+    using graph_owner = std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, destroy>;
+
+    explicit executable_graph(cudaGraph_t captured) {
+        check(cudaGraphGetNodes(captured, nullptr, &nodes_), "cudaGraphGetNodes");
+        check(cudaGraphInstantiate(&handle_, captured, 0), "cudaGraphInstantiate");
+    }
+
+    cudaGraphExec_t handle_ = nullptr;
+    std::size_t nodes_ = 0;
+};
+
+} // namespace gpunet::cuda

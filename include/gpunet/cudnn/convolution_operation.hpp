@@ -1,0 +1,198 @@
+// A convolution by cuDNN; what cuDNN cannot fuse is done after it by a kernel of ours, what it cannot do at all by
+// another.
+#pragma once
+
+#include <gpunet/cuda/kernels/convolution.hpp>
+#include <gpunet/cuda/kernels/pointwise.hpp>
+#include <gpunet/cudnn/convolution.hpp>
+#include <gpunet/cudnn/device_weights.hpp>
+#include <gpunet/cudnn/kernel_operation.hpp>
+#include <gpunet/cudnn/plan.hpp>
+#include <gpunet/cudnn/session.hpp>
+#include <gpunet/cudnn/step.hpp>
+#include <gpunet/graph/network.hpp>
+#include <gpunet/weights/fold.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpunet::cudnn {
+
+/// Weights O, I / groups, K, K as cuDNN reads them: padded O, K, K, padded I.
+/// @throws unsupported_error for a number that the type cannot hold
+inline std::vector<std::byte> pack_filters(const graph::convolution& c, std::span<const float> weights,
+                                           cuda::element type) {
+    const std::int64_t inputs = c.input.channels, taps = c.kernel * c.kernel, row = padded(inputs);
+    std::vector<float> values(static_cast<std::size_t>(padded(c.output.channels) * taps * row));
+    for (std::int64_t o = 0; o < c.output.channels; ++o)
+        for (std::int64_t i = 0; i < inputs; ++i)
+            for (std::int64_t t = 0; t < taps; ++t)
+                values[static_cast<std::size_t>((o * taps + t) * row + i)] =
+                    weights[static_cast<std::size_t>((o * inputs + i) * taps + t)];
+    return cuda::kernels::detail::to_bytes(values, type);
+}
+
+/// Operands: the input; the residual, if there is one.
+class convolution_operation final : public operation {
+  public:
+    /// @param weights  must stay until info() or workspace() has returned once
+    convolution_operation(session& s, cuda::element type, std::int64_t n, const graph::convolution& c,
+                          const folded& weights, device_weights& cache, bool residual, step_info info)
+        : session_(s), type_(type), convolution_(c), n_(n), weights_(weights), cache_(cache), info_(std::move(info)) {
+        problem_.type = type;
+        problem_.tf32 = type == cuda::element::float32 && s.options().tf32;
+        problem_.n = n;
+        problem_.c = padded(c.input.channels);
+        problem_.h = c.input.size.height;
+        problem_.w = c.input.size.width;
+        problem_.k = padded(c.output.channels);
+        problem_.oh = c.output.size.height;
+        problem_.ow = c.output.size.width;
+        problem_.kernel = c.kernel;
+        problem_.stride = c.stride;
+        problem_.padding = c.padding;
+        problem_.act = c.act;
+        problem_.residual = residual;
+        if (c.groups > 1) return; // padded groups are no longer groups
+        future_ = s.plans().get(problem_);
+        filters_ =
+            cache.get(c.weights + " filters", s.present(), [&] { return pack_filters(c, weights.weights, type); });
+        bias_ = bias(bias_type(problem_));
+    }
+
+    void run(memory& m, const step_slots& slots) const override {
+        resolve();
+        void* const y = m.at(slots.output);
+        void* const x = m.at(slots.operands[0]);
+        void* const residual = problem_.residual ? m.at(slots.operands[1]) : nullptr;
+        if (!plan_) return run_directly(m, x, residual, y);
+        std::array<binding, 5> tensors = {{{uid::x, x},
+                                           {uid::w, const_cast<std::byte*>(filters_)},
+                                           {uid::y, y},
+                                           {uid::bias, const_cast<std::byte*>(bias_)},
+                                           {uid::residual, residual}}};
+        session_.execute(*plan_, m.recording()->get(), std::span(tensors).first(residual ? 5 : 4),
+                         plan_->workspace() > 0 ? m.at(*slots.workspace) : nullptr);
+        if (!after_) return;
+        auto p = cuda::kernels::parameters(*after_);
+        p.input = p.output = y;
+        launch(m, cuda::kernels::describe(*after_), module_, p);
+    }
+
+    step_info info() const override {
+        step_info i = info_;
+        try {
+            resolve();
+        } catch (const error& e) {
+            if (session_.present()) throw;
+            i.status = std::string("no plan: ") + e.what();
+            return i;
+        }
+        if (plan_) {
+            i.implementation = "cuDNN " + plan_->engine() + (after_ ? ", then kernel pointwise" : "");
+            i.workspace = plan_->workspace();
+            if (plan_->status() != plan_status::ready) i.status = "compiled, not loaded";
+        } else {
+            i.implementation = "kernel convolution";
+        }
+        return i;
+    }
+
+    std::size_t workspace() const override {
+        static_cast<void>(info()); // waits
+        return plan_ ? plan_->workspace() : 0;
+    }
+
+  private:
+    /// Waits for the fused plan; without one, for the convolution alone and a kernel for its activation; without that,
+    /// for the kernel that does any convolution.
+    void resolve() const {
+        std::call_once(resolved_, [&] {
+            if (future_.valid()) plan_ = future_.get().plan;
+            if (!plan_ && future_.valid() && problem_.act != activation::identity) {
+                convolution_problem plain = problem_;
+                plain.act = activation::identity;
+                plan_ = session_.plans().get(plain).get().plan;
+                if (plan_) {
+                    cuda::kernels::pointwise p;
+                    p.type = type_;
+                    p.n = n_;
+                    p.channels = convolution_.output.channels;
+                    p.height = problem_.oh;
+                    p.width = problem_.ow;
+                    p.act = problem_.act;
+                    after_ = p;
+                    module_ = session_.kernel(cuda::kernels::describe(p));
+                }
+            }
+            if (!plan_) {
+                cuda::kernels::convolution& d = direct_.emplace();
+                d.type = type_;
+                d.n = n_;
+                d.channels = convolution_.input.channels;
+                d.height = problem_.h;
+                d.width = problem_.w;
+                d.output_channels = convolution_.output.channels;
+                d.output_height = problem_.oh;
+                d.output_width = problem_.ow;
+                d.kernel = problem_.kernel;
+                d.stride = problem_.stride;
+                d.top = problem_.padding.top;
+                d.left = problem_.padding.left;
+                d.groups = convolution_.groups;
+                d.act = problem_.act;
+                d.residual = problem_.residual;
+                module_ = session_.kernel(cuda::kernels::describe(d));
+                filters_ = cache_.get(convolution_.weights + " direct", session_.present(),
+                                      [&] { return cuda::kernels::pack_weights(d, weights_.weights); });
+                bias_ = bias(cuda::element::float32);
+            }
+            if (module_.valid()) module_.get();
+        });
+    }
+
+    const std::byte* bias(cuda::element of) const {
+        return cache_.get(convolution_.weights + " bias " + std::string(name_of(of)), session_.present(), [&] {
+            std::vector<float> values = weights_.bias;
+            values.resize(static_cast<std::size_t>(padded(convolution_.output.channels)));
+            return cuda::kernels::detail::to_bytes(values, of);
+        });
+    }
+
+    void run_directly(memory& m, const void* x, const void* residual, void* y) const {
+        auto p = cuda::kernels::parameters(*direct_);
+        p.input = x;
+        p.weights = filters_;
+        p.bias = reinterpret_cast<const float*>(bias_);
+        p.residual = residual;
+        p.output = y;
+        launch(m, cuda::kernels::describe(*direct_), module_, p);
+    }
+
+    session& session_;
+    cuda::element type_;
+    graph::convolution convolution_;
+    std::int64_t n_;
+    const folded& weights_;
+    device_weights& cache_;
+    step_info info_;
+    convolution_problem problem_;
+    std::shared_future<stored_plan> future_;
+    mutable std::once_flag resolved_;
+    mutable std::shared_ptr<const plan> plan_;
+    mutable std::optional<cuda::kernels::pointwise> after_;
+    mutable std::optional<cuda::kernels::convolution> direct_;
+    mutable pending_module module_;
+    mutable const std::byte* filters_ = nullptr;
+    mutable const std::byte* bias_ = nullptr;
+};
+
+} // namespace gpunet::cudnn

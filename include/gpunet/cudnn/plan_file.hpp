@@ -1,0 +1,105 @@
+// Plans on disk: one file a plan.
+#pragma once
+
+#include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/text_file.hpp>
+#include <gpunet/error.hpp>
+#include <gpunet/weights/crc32.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace gpunet::cudnn {
+
+/// What a file says of a plan.
+struct plan_record {
+    std::string json;   // cuDNN's own text
+    std::string engine; // the rest as in class plan
+    std::int64_t engine_index = -1;
+    std::string knobs;
+    bool runtime_compiled = false;
+    bool tensor_core = false;
+    double microseconds = 0; // measured; 0: not
+};
+
+/// A folder of plans. Reading and writing never fail: what cannot be read is as if it were not there.
+class plan_files {
+  public:
+    /// @param directory  empty: nothing is read or written
+    explicit plan_files(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+    /// The record of that key, if there is a whole one.
+    std::optional<plan_record> read(const std::string& key) const {
+        if (directory_.empty()) return std::nullopt;
+        try {
+            const std::filesystem::path path = file_of(key);
+            const auto document = gpunet::detail::parse_json<io_error>(
+                gpunet::detail::read_text_file(path, max_file_bytes), path.string());
+            gpunet::detail::object_reader<io_error> reader(document, path.string());
+            if (reader.integer("schema", 0, INT64_MAX) != schema || reader.string("key") != key) return std::nullopt;
+            plan_record r;
+            r.json = reader.string("plan");
+            if (reader.integer("crc32", 0, UINT32_MAX) != checksum(r.json)) return std::nullopt;
+            r.engine = reader.string("engine");
+            r.engine_index = reader.integer("engine_index", INT64_MIN, INT64_MAX);
+            r.knobs = reader.string("knobs");
+            r.runtime_compiled = reader.optional_boolean("runtime_compiled").value_or(false);
+            r.tensor_core = reader.optional_boolean("tensor_core").value_or(false);
+            r.microseconds = reader.optional_number("microseconds", 0, 1e9).value_or(0);
+            return r;
+        } catch (const io_error&) {
+            return std::nullopt;
+        }
+    }
+
+    void write(const std::string& key, const plan_record& r) const {
+        if (directory_.empty()) return;
+        gpunet::detail::json document = {{"schema", schema},
+                                         {"key", key},
+                                         {"engine", r.engine},
+                                         {"engine_index", r.engine_index},
+                                         {"knobs", r.knobs},
+                                         {"runtime_compiled", r.runtime_compiled},
+                                         {"tensor_core", r.tensor_core}};
+        if (r.microseconds > 0) document["microseconds"] = r.microseconds;
+        document["crc32"] = checksum(r.json);
+        document["plan"] = r.json;
+        try {
+            std::error_code ignored;
+            std::filesystem::create_directories(directory_, ignored);
+            atomic_file out(file_of(key));
+            out.write(document.dump(1, ' ', false, gpunet::detail::json::error_handler_t::replace) + "\n");
+            out.commit();
+        } catch (const io_error&) { // it is made again next time
+        }
+    }
+
+    /// The file a key's record lies in, whether or not it is there: 64 bits of FNV-1a over the key.
+    std::filesystem::path file_of(std::string_view key) const {
+        static constexpr char digits[] = "0123456789abcdef";
+        std::uint64_t hash = 0xCBF29CE484222325U;
+        for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
+        std::string name;
+        for (int shift = 60; shift >= 0; shift -= 4) name += digits[hash >> shift & 15U];
+        return directory_ / (name + ".plan.json");
+    }
+
+  private:
+    static constexpr std::int64_t schema = 1;
+    static constexpr std::size_t max_file_bytes = std::size_t{64} << 20;
+
+    static std::int64_t checksum(const std::string& text) {
+        return gpunet::detail::crc32(std::as_bytes(std::span(text)));
+    }
+
+    std::filesystem::path directory_;
+};
+
+} // namespace gpunet::cudnn

@@ -1,0 +1,109 @@
+// A GPU opened for a backend: cuDNN's plans for it, our kernels compiled for it. Shared by everything planned there.
+#pragma once
+
+#include <gpunet/cuda/cubin_cache.hpp>
+#include <gpunet/cuda/device.hpp>
+#include <gpunet/cuda/kernel.hpp>
+#include <gpunet/cuda/kernels/launch.hpp>
+#include <gpunet/cuda/nvrtc.hpp>
+#include <gpunet/cudnn/library.hpp>
+#include <gpunet/cudnn/plan.hpp>
+#include <gpunet/cudnn/plan_store.hpp>
+#include <gpunet/cudnn/target.hpp>
+#include <gpunet/cudnn/tuner.hpp>
+#include <gpunet/error.hpp>
+#include <gpunet/hub/cache.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <filesystem>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace gpunet::cudnn {
+
+struct options {
+    int device = 0;            // CUDA's ordinal
+    bool tf32 = false;         // float32 only: tensor cores round the factors of products to 10 bits
+    bool graph = true;         // record a context's work as a CUDA graph, launched as one
+    bool tune = false;         // time cuDNN's engines here and keep the fastest, instead of trusting its heuristics
+    bool programmatic = false; // let a kernel of ours start while the one before it ends
+    preference order = preference::heuristic;
+    /// Compiled kernels and plans are kept here; empty: in memory only.
+    std::filesystem::path cache = cache_directory();
+};
+
+/// A kernel that is being compiled.
+using pending_module = std::shared_future<std::shared_ptr<const cuda::kernel_module>>;
+
+class session {
+  public:
+    /// @throws unsupported_error where there is no GPU, no cuDNN or no NVRTC; argument_error, cuda_error
+    explicit session(const options& o) : session(target::device(o.device), o) {
+        const cuda::device_scope scope(o.device);
+        handle_.emplace(target_.library());
+    }
+    /// Plans for a GPU that need not be here; nothing can run.
+    session(std::string_view gpu, const options& o) : session(target::offline(gpu), o) {}
+    session(const session&) = delete;
+    session& operator=(const session&) = delete;
+
+    const cudnn::options& options() const noexcept { return options_; }
+    const cudnn::target& target() const noexcept { return target_; }
+    bool present() const noexcept { return target_.present(); }
+    plan_store& plans() noexcept { return plans_; }
+    const cuda::nvrtc& compiler() const noexcept { return compiler_; }
+
+    /// The ordinal. @throws unsupported_error when planning without a device
+    int device() const {
+        if (!present()) throw unsupported_error(target_.key() + ": planned without this GPU; nothing can run");
+        return options_.device;
+    }
+
+    /// Compiles in the background; each variant once.
+    pending_module kernel(const cuda::kernels::kernel_launch& k) {
+        std::string key(k.name);
+        for (const std::string& define : k.defines) key += " " + define;
+        const std::scoped_lock lock(mutex_);
+        pending_module& known = kernels_[key];
+        if (!known.valid())
+            known = std::async(std::launch::async, [this, k] {
+                        return std::make_shared<const cuda::kernel_module>(
+                            cubins_.get(compiler_, k.source, k.name, target_.architecture(), k.defines));
+                    }).share();
+        return known;
+    }
+
+    /// Enqueues a plan; contexts of several threads take turns at the handle.
+    void execute(const plan& p, cudaStream_t stream, std::span<const binding> tensors, void* workspace) {
+        const std::scoped_lock lock(mutex_);
+        handle_->set_stream(stream);
+        p.run(handle_->get(), tensors, workspace);
+    }
+
+  private:
+    session(cudnn::target t, const cudnn::options& o)
+        : options_(o), target_(std::move(t)), compiler_(cuda::nvrtc::open()),
+          cubins_(o.cache.empty() ? o.cache : o.cache / "kernels"),
+          plans_(target_, {.directory = o.cache.empty() ? o.cache : o.cache / "plans",
+                           .order = o.order,
+                           .tuner = o.tune && target_.present() ? stopwatch_tuner(o.device) : tuner()}) {}
+
+    cudnn::options options_;
+    cudnn::target target_;
+    cuda::nvrtc compiler_;
+    cuda::cubin_cache cubins_;
+    plan_store plans_;
+    std::optional<handle> handle_; // to run with; destroyed on any device
+    std::mutex mutex_;
+    std::map<std::string, pending_module> kernels_; // the last to be destroyed: they use what is above
+};
+
+} // namespace gpunet::cudnn

@@ -1,0 +1,104 @@
+// The device, as kernel texts see it on the host.
+#pragma once
+
+#include <gpunet/float16.hpp>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <map>
+#include <string>
+
+namespace gpunet::emulation {
+
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct index3 {
+    unsigned x, y, z;
+};
+
+/// What one thread sees.
+struct thread_view {
+    index3 thread{}, block{}, block_size{}, grid_size{};
+    void* shared = nullptr;
+};
+extern thread_local thread_view view;
+
+/// Macros that need no instantiation of their own.
+struct run_time_defines {
+    int act = 0, input_act = 0, gate_act = 0, gate = 0, residual = 0, sums = 0, mean = 0, to_map = 0, channels = 0;
+};
+extern thread_local run_time_defines run_time;
+
+/// Waits for all threads of the block. @param line  where in the text: all must wait at the same barrier
+void block_barrier(int line);
+/// Lane `source`'s value; all lanes of the warp call it together.
+float exchange(unsigned mask, float value, unsigned source);
+
+inline float exchange_xor(unsigned mask, float value, int lanes) {
+    const index3 &t = view.thread, &b = view.block_size;
+    const unsigned lane = ((t.z * b.y + t.y) * b.x + t.x) % 32;
+    return exchange(mask, value, lane ^ static_cast<unsigned>(lanes));
+}
+
+/// The instantiations: by name and the macros they were compiled with.
+struct instance {
+    std::map<std::string, int> defines;
+    void (*run)(const void* parameters);
+};
+using registry = std::multimap<std::string, instance>;
+
+namespace device {
+
+template <class T>
+T __ldg(const T* from) {
+    return *from;
+}
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
+inline float exp2_fast(float x) { return std::exp2(x); }
+inline float reciprocal_fast(float x) { return 1.0F / x; }
+inline float half_to_float(unsigned short bits) { return static_cast<float>(half::from_bits(bits)); }
+inline unsigned short float_to_half(float x) { return half(x).bits; }
+inline unsigned floats_to_halves(float low, float high) {
+    return static_cast<unsigned>(float_to_half(high)) << 16 | float_to_half(low);
+}
+inline void follow_previous() {}
+using emulation::float4;
+using emulation::uint2;
+using emulation::uint4;
+using std::fmaxf;
+using std::fminf;
+
+} // namespace device
+} // namespace gpunet::emulation
+
+#define GPUNET_EMULATION
+#define GPUNET_ENTRY(threads, blocks) [[maybe_unused]] static void
+#define GPUNET_DEVICE [[maybe_unused]] static inline
+#define GPUNET_GRID_CONSTANT
+#define GPUNET_SHARED(type, name) type* const name = static_cast<type*>(::gpunet::emulation::view.shared)
+#define __syncthreads() ::gpunet::emulation::block_barrier(__LINE__)
+#define __shfl_xor_sync(mask, value, lanes) ::gpunet::emulation::exchange_xor(mask, value, lanes)
+#define threadIdx (::gpunet::emulation::view.thread)
+#define blockIdx (::gpunet::emulation::view.block)
+#define blockDim (::gpunet::emulation::view.block_size)
+#define gridDim (::gpunet::emulation::view.grid_size)
+
+#define GPUNET_ACT (::gpunet::emulation::run_time.act)
+#define GPUNET_INPUT_ACT (::gpunet::emulation::run_time.input_act)
+#define GPUNET_GATE_ACT (::gpunet::emulation::run_time.gate_act)
+#define GPUNET_GATE (::gpunet::emulation::run_time.gate)
+#define GPUNET_RESIDUAL (::gpunet::emulation::run_time.residual)
+#define GPUNET_SUMS (::gpunet::emulation::run_time.sums)
+#define GPUNET_MEAN (::gpunet::emulation::run_time.mean)
+#define GPUNET_TO_MAP (::gpunet::emulation::run_time.to_map)
+#define GPUNET_CHANNELS (::gpunet::emulation::run_time.channels)

@@ -1,0 +1,106 @@
+// The CUDA backend's part of the commands.
+#include "gpu.hpp"
+#include "precisions.hpp"
+
+#include <gpunet/cuda/device.hpp>
+#include <gpunet/cuda/event.hpp>
+#include <gpunet/cuda/nvrtc.hpp>
+#include <gpunet/network.hpp>
+#include <gpunet/weights/synthetic.hpp>
+
+#include <iomanip>
+#include <iostream>
+
+namespace gpunet::tool::gpu {
+
+namespace {
+
+/// What opening a library says, or its version and place.
+template <class Describe>
+std::string state_of(Describe&& describe) {
+    try {
+        return describe();
+    } catch (const error& e) {
+        return e.what();
+    }
+}
+
+template <class B>
+timing measure_context(const network<B>& net, const context_options& shape) {
+    context<B> c(net, shape);
+    std::vector<float> input(static_cast<std::size_t>(element_count(c.input_shape())));
+    std::vector<float> scores(static_cast<std::size_t>(element_count(c.output_shape())));
+    synthetic_input(input);
+    timing t;
+    t.engine = net.device().name();
+    t.host = measure([&] { c.run(input, scores); });
+    const cuda::device_scope scope(net.device().device().device());
+    cuda::event before, after;
+    t.device = measure_by([&]() -> milliseconds {
+        before.record(c.stream());
+        c.enqueue(nullptr, nullptr);
+        after.record(c.stream());
+        after.synchronize();
+        return milliseconds(cuda::milliseconds(before, after));
+    });
+    return t;
+}
+
+} // namespace
+
+std::string why_not() {
+    if (cuda::device_count() == 0) return cuda::why_no_device();
+    try {
+        static_cast<void>(cudnn::library::open());
+        static_cast<void>(cuda::nvrtc::open());
+    } catch (const error& e) {
+        return e.what();
+    }
+    return {};
+}
+
+int count() { return cuda::device_count(); }
+
+std::string name(int ordinal) { return cuda::describe_device(ordinal).name; }
+
+any_network open(const spec::network& net, const tensor_store& weights, int ordinal, const std::string& precision) {
+    return with_precision(precision, [&]<class T>(T, cudnn::options o) -> any_network {
+        o.device = ordinal;
+        return network(net, weights, cudnn::backend<T>(o));
+    });
+}
+
+std::vector<timing> bench(const spec::network& net, const tensor_store& weights, int ordinal,
+                          const std::string& precision, const std::vector<context_options>& shapes) {
+    return with_precision(precision, [&]<class T>(T, cudnn::options o) {
+        o.device = ordinal;
+        const network opened(net, weights, cudnn::backend<T>(o));
+        std::vector<timing> timings;
+        for (const context_options& shape : shapes) timings.push_back(measure_context(opened, shape));
+        return timings;
+    });
+}
+
+void doctor() {
+    const int devices = count();
+    std::cout << "CUDA     backend on, fp32, tf32, fp16, bf16\n";
+    if (devices == 0) std::cout << "         " << cuda::why_no_device() << '\n';
+    for (int i = 0; i < devices; ++i)
+        std::cout << "         cuda:" << i << ' ' << state_of([&] {
+            const cuda::device_info d = cuda::describe_device(i);
+            return d.name + ", " + d.capability.architecture() + ", " + std::to_string(d.multiprocessors) +
+                   " multiprocessors, " + std::to_string(d.memory >> 20) + " MiB, driver for CUDA " +
+                   std::to_string(d.driver_version / 1000) + '.' + std::to_string(d.driver_version % 1000 / 10) + ", " +
+                   d.uuid;
+        }) << '\n';
+    std::cout << "         cuDNN: " << state_of([] {
+        const auto l = cudnn::library::open();
+        return cudnn::version_text(l->version()) + " (" + std::string(l->path()) + ")";
+    }) << '\n';
+    std::cout << "         NVRTC: " << state_of([] {
+        const cuda::nvrtc n = cuda::nvrtc::open();
+        return n.version() + " (" + n.path() + ")";
+    }) << '\n';
+}
+
+} // namespace gpunet::tool::gpu

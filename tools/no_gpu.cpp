@@ -1,0 +1,33 @@
+// For builds without the CUDA backend.
+#include "gpu.hpp"
+
+#include <iostream>
+
+#include <dlfcn.h>
+
+namespace gpunet::tool {
+
+namespace gpu {
+
+std::string why_not() { return "this program was built without the CUDA backend"; }
+int count() { return 0; }
+std::string name(int) { throw unsupported_error(why_not()); }
+any_network open(const spec::network&, const tensor_store&, int, const std::string&) {
+    throw unsupported_error(why_not());
+}
+std::vector<timing> bench(const spec::network&, const tensor_store&, int, const std::string&,
+                          const std::vector<context_options>&) {
+    throw unsupported_error(why_not());
+}
+void doctor() {
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    std::cout << "CUDA     backend not in this program; "
+              << (driver ? "an NVIDIA driver is installed" : "no NVIDIA driver is installed (libcuda.so.1)") << '\n';
+    if (driver) dlclose(driver);
+}
+
+} // namespace gpu
+
+void add_plan(CLI::App&, options&) {}
+
+} // namespace gpunet::tool
