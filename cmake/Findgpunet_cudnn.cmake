@@ -1,15 +1,22 @@
 # Finds what the GPU component is compiled with: the CUDA runtime's headers and static library, and the headers of NVRTC
 # and cuDNN, which are opened when a program runs. Asks for no nvcc, which CMake's FindCUDAToolkit insists on. Looks in
-# $CUDA_HOME, $CUDA_PATH, /usr/local/cuda, /opt/cuda, for cuDNN in $CUDNN_ROOT too, and before all in gpunet_cudnn_ROOT.
+# $CUDA_HOME, $CUDA_PATH, /usr/local/cuda, /opt/cuda, for cuDNN in $CUDNN_ROOT too, then among PyPI's packages in the
+# active virtual environment ($VIRTUAL_ENV), and before all in gpunet_cudnn_ROOT.
 # Gives gpunet_cudnn::headers and gpunet_cudnn::runtime, gpunet_cudnn_VERSION (of cuDNN) and gpunet_cudnn_CUDA_VERSION;
 # where something is not there, gpunet_cudnn_MISSING says what.
 include(FindPackageHandleStandardArgs)
 
 set(gpunet_cudnn_roots ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda /opt/cuda)
-find_path(GPUNET_CUDART_INCLUDE_DIR cuda_runtime_api.h HINTS ${gpunet_cudnn_roots} PATH_SUFFIXES include)
-find_path(GPUNET_NVRTC_INCLUDE_DIR nvrtc.h HINTS ${gpunet_cudnn_roots} PATH_SUFFIXES include)
-find_path(GPUNET_CUDNN_INCLUDE_DIR cudnn.h HINTS ENV CUDNN_ROOT ${gpunet_cudnn_roots} PATH_SUFFIXES include)
-find_library(GPUNET_CUDART_LIBRARY NAMES libcudart_static.a HINTS ${gpunet_cudnn_roots} PATH_SUFFIXES lib64 lib)
+if(DEFINED ENV{VIRTUAL_ENV})
+  file(GLOB gpunet_cudnn_packages "$ENV{VIRTUAL_ENV}/lib/python3*/site-packages/nvidia")
+  list(APPEND gpunet_cudnn_roots ${gpunet_cudnn_packages})
+endif()
+find_path(GPUNET_CUDART_INCLUDE_DIR cuda_runtime_api.h HINTS ${gpunet_cudnn_roots} PATH_SUFFIXES include cu13/include)
+find_path(GPUNET_NVRTC_INCLUDE_DIR nvrtc.h HINTS ${gpunet_cudnn_roots} PATH_SUFFIXES include cu13/include)
+find_path(GPUNET_CUDNN_INCLUDE_DIR cudnn.h HINTS ENV CUDNN_ROOT ${gpunet_cudnn_roots}
+          PATH_SUFFIXES include cudnn/include)
+find_library(GPUNET_CUDART_LIBRARY NAMES libcudart_static.a HINTS ${gpunet_cudnn_roots}
+             PATH_SUFFIXES lib64 lib cu13/lib)
 mark_as_advanced(GPUNET_CUDART_INCLUDE_DIR GPUNET_NVRTC_INCLUDE_DIR GPUNET_CUDNN_INCLUDE_DIR GPUNET_CUDART_LIBRARY)
 find_package(Threads QUIET)
 
@@ -25,6 +32,9 @@ if(GPUNET_CUDART_INCLUDE_DIR)
   if(gpunet_cudnn_CUDA_VERSION VERSION_LESS 12.8)
     list(APPEND gpunet_cudnn_MISSING
          "CUDA 12.8 or later (${GPUNET_CUDART_INCLUDE_DIR} has ${gpunet_cudnn_CUDA_VERSION})")
+  endif()
+  if(NOT EXISTS ${GPUNET_CUDART_INCLUDE_DIR}/crt/host_defines.h)
+    list(APPEND gpunet_cudnn_MISSING "crt/host_defines.h (PyPI: nvidia-cuda-crt)")
   endif()
 else()
   list(APPEND gpunet_cudnn_MISSING "cuda_runtime_api.h")

@@ -39,7 +39,7 @@ elseif(gpunet_cudnn_MISSING)
   set(gpunet_cudnn_what ${gpunet_cudnn_MISSING})
 endif()
 gpunet_component(cudnn "${gpunet_cudnn_FOUND}" "${gpunet_cudnn_what}"
-                 "no GPU backend; it needs CUDA 12.8 or later and cuDNN 9.8 or later (CUDA_HOME, CUDNN_ROOT)"
+                 "no GPU backend; needs CUDA 12.8, cuDNN 9.8 or later: set CUDA_HOME, CUDNN_ROOT or run scripts/setup.sh cuda"
                  gpunet_cudnn::headers gpunet_cudnn::runtime)
 
 find_package(PNG QUIET)

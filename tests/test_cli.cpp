@@ -72,6 +72,16 @@ class workplace {
         return execute(command, variables, standard_output);
     }
 
+#ifdef GPUNET_CLI_ON_FAKE_GPU
+    /// The same program linked with the fake GPU. A leak or a fault there is status 86.
+    outcome run_on_fake_gpu(const std::vector<std::string>& arguments) const {
+        std::vector<std::string> command = {GPUNET_CLI_ON_FAKE_GPU};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        return execute(command,
+                       {{"GPUNET_CUDNN_LIBRARY", GPUNET_FAKE_CUDNN}, {"GPUNET_NVRTC_LIBRARY", GPUNET_FAKE_NVRTC}}, "");
+    }
+#endif
+
     /// The same where no file may grow beyond 8 KiB, as if the disk were full.
     outcome run_on_full_disk(const std::vector<std::string>& arguments) const {
         std::vector<std::string> command = {"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh",
@@ -85,6 +95,7 @@ class workplace {
                     std::string standard_output) const {
         variables.try_emplace("GPUNET_CACHE", cache().string());
         variables.try_emplace("GPUNET_WEIGHTS_DIR", weights().string());
+        variables.try_emplace("CUDA_VISIBLE_DEVICES", "");   // the same everywhere: no GPU
         variables.try_emplace("OMP_WAIT_POLICY", "passive"); // other tests run beside this one
         std::vector<std::string> environment;
         for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
@@ -413,7 +424,7 @@ TEST_CASE("a device and a precision this program does not have are refused in wo
     for (auto arguments : commands) {
         INFO(joined(arguments));
         arguments.insert(arguments.end(), {"--device", "cuda:0"});
-        check_refused(w.run(arguments), 1, Contains("--device cuda:0") && Contains("without the CUDA backend"));
+        check_refused(w.run(arguments), 1, Contains("--device cuda:0: ") && Contains("; use cpu"));
         arguments.erase(arguments.end() - 2, arguments.end());
         for (const char* precision : {"fp16", "bf16", "tf32"}) {
             arguments.insert(arguments.end(), {"--precision", precision});
@@ -423,6 +434,111 @@ TEST_CASE("a device and a precision this program does not have are refused in wo
     }
     check_refused(w.run({"select", "--budget", "1ms", "--device", "cuda"}), 1, Contains("--device cuda"));
     CHECK(w.content() == std::vector<std::string>{"x.npy"});
+}
+
+#ifdef GPUNET_CLI_ON_FAKE_GPU
+TEST_CASE("on a GPU: run, classify and bench, in every precision") {
+    const workplace w;
+    write_input(w / "x.npy", {2, 3, 64, 64});
+    static_cast<void>(output_of(w, {"run", spec_small, "--weights", "synthetic", "--input", "x.npy", "--output",
+                                    "cpu.npy", "--features", "cpu"}));
+    const auto exact = gpunet::read_npy(w / "cpu.npy");
+    for (const auto& [precision, limit] :
+         {std::pair{"fp32", 1e-5}, {"tf32", 1e-2}, {"fp16", 1e-2}, {"bf16", 6e-2}, {"", 1e-2}}) {
+        INFO(precision);
+        std::vector<std::string> command = {"run",      spec_small, "--weights",  "synthetic", "--input",  "x.npy",
+                                            "--output", "y.npy",    "--features", "layers",    "--device", "cuda:1"};
+        if (*precision) command.insert(command.end(), {"--precision", precision});
+        const outcome r = w.run_on_fake_gpu(command);
+        CHECK(r.err == "");
+        CHECK(r.status == 0);
+        CHECK(relative_l2(gpunet::read_npy(w / "y.npy").elements(), exact.elements()) < limit);
+        for (const auto& entry : fs::directory_iterator(w / "cpu"))
+            CHECK(relative_l2(gpunet::read_npy(w / "layers" / entry.path().filename()).elements(),
+                              gpunet::read_npy(entry.path()).elements()) < limit);
+    }
+    // A GPU is the default where there is one.
+    const outcome doctor = w.run_on_fake_gpu({"doctor"});
+    CHECK(doctor.status == 0);
+    CHECK_THAT(doctor.out, Contains("cuda:0 ") && Contains("cuda:1 ") && Contains("sm_90") && Contains("cuDNN: 9."));
+    const outcome bench = w.run_on_fake_gpu({"bench", spec_small, "--batch", "1,2", "--layers", "--json"});
+    CHECK(bench.err == "");
+    REQUIRE(bench.status == 0);
+    const auto results = json::parse(bench.out);
+    REQUIRE(results.size() == 2);
+    for (const auto& b : results) {
+        CHECK(b["precision"] == "fp16");
+        CHECK_THAT(b["engine"].get<std::string>(), StartsWith("cuDNN 9."));
+        CHECK(b["median_ms"].get<double>() > 0);
+        CHECK(b["host_median_ms"].get<double>() > 0);
+        CHECK_FALSE(b.contains("threads"));
+        CHECK(b["layers"].size() > 5);
+    }
+    const outcome picture = w.run_on_fake_gpu(
+        {"classify", images + "png_rgb8.png", "--model", spec_small, "--weights", "synthetic", "--json"});
+    CHECK(picture.err == "");
+    REQUIRE(picture.status == 0);
+    CHECK(json::parse(picture.out)[0]["top"].size() == 5);
+}
+
+TEST_CASE("on a GPU: what was measured there decides there") {
+    const workplace w;
+    gpunet::latency_record r;
+    r.device = "Fake GPU";
+    r.engine = "cuDNN 9.19.0";
+    r.precision = "fp16";
+    r.latency = r.host.emplace(0.5);
+    r.kind = gpunet::latency_record::origin::measured;
+    r.source = "a test";
+    r.date = "2026-11-22";
+    std::optional<std::string> warning;
+    gpunet::records_file(w.cache() / "latency.json").add({{"GPUNet-P0", r}}, warning);
+    const outcome chosen = w.run_on_fake_gpu({"select", "--budget", "1000s", "--json"});
+    CHECK(chosen.err == "");
+    REQUIRE(chosen.status == 0);
+    const auto selection = json::parse(chosen.out);
+    CHECK(selection["model"] == "GPUNet-P0");
+    CHECK(selection["record"]["precision"] == "fp16");
+    CHECK(selection["record"]["kind"] == "measured");
+    CHECK(selection["record"]["host_ms"].get<double>() > 0);
+    check_refused(w.run_on_fake_gpu({"select", "--budget", "1000s", "--device", "cpu"}), 1,
+                  Contains("no latency is known"));
+}
+
+TEST_CASE("on a GPU: ordinals and precisions that are not there are refused in words") {
+    const workplace w;
+    check_refused(w.run_on_fake_gpu({"bench", spec_small, "--device", "cuda:2"}), 1,
+                  Contains("cuda:2: expected a GPU from 0 to 1"));
+    check_refused(w.run_on_fake_gpu({"bench", spec_small, "--device", "cuda:x"}), 2,
+                  Contains("expected cpu or cuda[:N]"));
+    check_refused(w.run_on_fake_gpu({"bench", spec_small, "--device", "cpu", "--precision", "fp16"}), 1,
+                  Contains("fp32"));
+}
+#endif
+
+TEST_CASE("plan needs no GPU") {
+    const workplace w;
+    const outcome r = w.run({"plan", "GPUNet-0", "--gpu", "sm_90", "--batch", "8", "--json"});
+    if (r.status != 0 && r.err.find("cuDNN 9 is not installed") != std::string::npos) {
+        std::cout << "skipped: " << r.err;
+        return;
+    }
+    CHECK(r.err == "");
+    REQUIRE(r.status == 0);
+    const auto plan = json::parse(r.out);
+    CHECK(plan["architecture"] == "sm_90");
+    CHECK(plan["precision"] == "fp16");
+    CHECK(plan["multiply_adds"] == 8 * std::int64_t{3254209280});
+    CHECK(plan["operations"].size() == 35);
+    double floor = 0;
+    for (const auto& o : plan["operations"]) {
+        CHECK((o["status"] == "ready" || o["status"] == "compiled, not loaded"));
+        floor += o["floor_us"].get<double>();
+    }
+    CHECK(floor == Approx(plan["floor_us"].get<double>()));
+    CHECK_THAT(output_of(w, {"plan", spec_small, "--gpu", "A100", "--precision", "fp32"}), Contains("(sm_80), fp32"));
+    check_refused(w.run({"plan", "GPUNet-0", "--gpu", "sm_1"}), 2, Contains("--gpu: ") && Contains("found \"sm_1\""));
+    check_refused(w.run({"plan", "GPUNet-9", "--gpu", "sm_90"}), 1, Contains("GPUNet-9"));
 }
 
 TEST_CASE("run agrees with the golden of GPUNet-0 at 257 pixels, every layer") {

@@ -8,7 +8,6 @@
 #include <gpunet/network.hpp>
 #include <gpunet/weights/synthetic.hpp>
 
-#include <iomanip>
 #include <iostream>
 
 namespace gpunet::tool::gpu {
@@ -48,16 +47,7 @@ timing measure_context(const network<B>& net, const context_options& shape) {
 
 } // namespace
 
-std::string why_not() {
-    if (cuda::device_count() == 0) return cuda::why_no_device();
-    try {
-        static_cast<void>(cudnn::library::open());
-        static_cast<void>(cuda::nvrtc::open());
-    } catch (const error& e) {
-        return e.what();
-    }
-    return {};
-}
+std::string why_not() { return cudnn::why_unavailable(); }
 
 int count() { return cuda::device_count(); }
 

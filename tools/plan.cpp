@@ -34,7 +34,7 @@ void plan(const plan_arguments& a, const options& o) {
             try {
                 return backend::offline(a.gpu, with);
             } catch (const argument_error& e) {
-                throw usage_error(std::string("--gpu: ") + e.what());
+                throw usage_error(std::string("--") + e.what()); // "gpu: expected ..."
             }
         }();
         const graph::network g = lower(m.network);

@@ -27,7 +27,7 @@ inline std::string cpu_name() {
     return "CPU";
 }
 
-/// The device a program runs on if it does not choose: so far, the CPU.
+/// The device a program runs on that has the CPU backend alone; with the GPU backend see cudnn::this_device.
 inline device this_device() { return {cpu_name(), "fp32"}; }
 
 namespace detail {
