@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh
+[ ! -d build/cuda ] || . build/cuda/bin/activate # by scripts/setup.sh cuda
 cmake --preset program >/dev/null
 cmake --build --preset program
 cache=${GPUNET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpunet}

@@ -234,7 +234,8 @@ TEST_CASE("a variable of the environment names the library's file") {
 }
 
 TEST_CASE("where there is no driver, the toolkit's stub stands for it") {
-    const auto folders = cuda::toolkit_directories();
+    auto folders = cuda::toolkit_directories();
+    for (const auto& nvidia : cuda::python_directories()) folders.push_back(nvidia / "cu13/lib");
     const bool stub_here =
         std::any_of(folders.begin(), folders.end(), [](const auto& f) { return fs::exists(f / "stubs/libcuda.so"); });
     const int count = cuda::device_count();

@@ -29,10 +29,6 @@
 #include <tuple>
 #include <vector>
 
-/// cuBLASLt, which cuDNN asks without a device, leaks a little each time. (A hook of the leak sanitizer.)
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() { return "leak:libcublasLt"; }
-
 namespace {
 
 namespace fs = std::filesystem;

@@ -28,6 +28,8 @@ struct options {
     std::string precision;
     int threads = 0;
     bool offline = false;
+    bool tune = false;         // GPU: time cuDNN's engines first
+    bool programmatic = false; // GPU: kernels may start while the one before ends
     bool json = false;
 };
 

@@ -53,16 +53,18 @@ int count() { return cuda::device_count(); }
 
 std::string name(int ordinal) { return cuda::describe_device(ordinal).name; }
 
-any_network open(const spec::network& net, const tensor_store& weights, int ordinal, const std::string& precision) {
-    return with_precision(precision, [&]<class T>(T, cudnn::options o) -> any_network {
+any_network open(const spec::network& net, const tensor_store& weights, int ordinal, const std::string& precision,
+                 const options& asked) {
+    return with_precision(precision, asked, [&]<class T>(T, cudnn::options o) -> any_network {
         o.device = ordinal;
         return network(net, weights, cudnn::backend<T>(o));
     });
 }
 
 std::vector<timing> bench(const spec::network& net, const tensor_store& weights, int ordinal,
-                          const std::string& precision, const std::vector<context_options>& shapes) {
-    return with_precision(precision, [&]<class T>(T, cudnn::options o) {
+                          const std::string& precision, const std::vector<context_options>& shapes,
+                          const options& asked) {
+    return with_precision(precision, asked, [&]<class T>(T, cudnn::options o) {
         o.device = ordinal;
         const network opened(net, weights, cudnn::backend<T>(o));
         std::vector<timing> timings;

@@ -15,7 +15,7 @@ int count();
 /// @throws argument_error, unsupported_error
 std::string name(int ordinal);
 
-any_network open(const spec::network&, const tensor_store&, int ordinal, const std::string& precision);
+any_network open(const spec::network&, const tensor_store&, int ordinal, const std::string& precision, const options&);
 
 /// One batch size: by the device's events, input and scores on the device; and by the host's clock, from host memory to
 /// host memory.
@@ -24,7 +24,7 @@ struct timing {
     measurement device, host;
 };
 std::vector<timing> bench(const spec::network&, const tensor_store&, int ordinal, const std::string& precision,
-                          const std::vector<context_options>& shapes);
+                          const std::vector<context_options>& shapes, const options&);
 
 /// The lines of `gpunet doctor`.
 void doctor();

@@ -102,7 +102,7 @@ int thread_count(const options& o) { return o.threads > 0 ? o.threads : cpu::all
 
 any_network open_network(const model& m, const tensor_store& weights, const options& o) {
     const device_choice device = choose_device(o);
-    if (device.gpu) return gpu::open(m.network, weights, *device.gpu, device.precision);
+    if (device.gpu) return gpu::open(m.network, weights, *device.gpu, device.precision, o);
     return network(m.network, weights, cpu::backend({.threads = o.threads}));
 }
 

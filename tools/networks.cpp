@@ -284,7 +284,7 @@ std::vector<model_record> bench_model(const model& m, const std::vector<std::int
     for (const std::int64_t batch : batches) shapes.push_back({.batch = batch, .size = m.input.size});
     std::vector<gpu::timing> timings;
     if (device.gpu)
-        timings = gpu::bench(m.network, weights, *device.gpu, device.precision, shapes);
+        timings = gpu::bench(m.network, weights, *device.gpu, device.precision, shapes, o);
     else
         timings = bench_on_cpu(m, weights, o, shapes);
     std::vector<model_record> records;

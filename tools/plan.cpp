@@ -28,7 +28,7 @@ constants no_weights(const graph::network& g) {
 void plan(const plan_arguments& a, const options& o) {
     const model m = open_model(open_registry(), a.model);
     const std::string precision = o.precision.empty() ? "fp16" : detail::lower_case(o.precision);
-    const std::size_t failed = with_precision(precision, [&]<class T>(T, const cudnn::options& with) {
+    const std::size_t failed = with_precision(precision, o, [&]<class T>(T, const cudnn::options& with) {
         using backend = cudnn::backend<T>;
         const auto device = [&] {
             try {

@@ -11,8 +11,10 @@ namespace gpunet::tool {
 
 /// Calls f(T(), options) for "fp32", "tf32", "fp16" or "bf16".
 template <class F>
-auto with_precision(const std::string& precision, F&& f) {
+auto with_precision(const std::string& precision, const options& asked, F&& f) {
     cudnn::options o;
+    o.tune = asked.tune;
+    o.programmatic = asked.programmatic;
     o.tf32 = precision == "tf32";
     if (precision == "fp16") return f(half(), o);
     if (precision == "bf16") return f(bfloat16(), o);

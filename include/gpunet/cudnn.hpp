@@ -4,4 +4,5 @@
 #include <gpunet/cudnn/availability.hpp>
 #include <gpunet/cudnn/backend.hpp>
 #include <gpunet/cudnn/blocks.hpp>
+#include <gpunet/cudnn/preprocessor.hpp>
 #include <gpunet/gpunet.hpp>

@@ -111,14 +111,9 @@ void event_state::complete(std::uint64_t which) {
     done = std::max<std::uint64_t>(done, which);
 }
 
-void event_state::wait(std::uint64_t which) {
+void event_state::wait(std::uint64_t which, const std::weak_ptr<CUstream_st>& recorded_in) {
     if (done >= which) return;
-    std::shared_ptr<CUstream_st> from;
-    {
-        const std::scoped_lock hold(lock);
-        from = source.lock();
-    }
-    if (from) from->drain([&] { return done >= which; });
+    if (const auto from = recorded_in.lock()) from->drain([&] { return done >= which; });
 }
 
 std::optional<int> stream_device(cudaStream_t stream) {
@@ -317,11 +312,13 @@ extern "C" cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t even
         return refuse_call(cudaErrorStreamCaptureIsolation, "cudaStreamWaitEvent: of an event outside the capture");
     }
     std::uint64_t ticket = 0;
+    std::weak_ptr<CUstream_st> source; // as they are now: the event may be recorded again
     {
         const std::scoped_lock hold(e->lock);
         ticket = e->ticket;
+        source = e->source;
     }
-    return enqueue(handle, "wait", [e, ticket] { e->wait(ticket); });
+    return enqueue(handle, "wait", [e, ticket, source] { e->wait(ticket, source); });
 }
 
 extern "C" cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
@@ -435,11 +432,13 @@ extern "C" cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     const auto e = event->state;
     if (e->captured.lock()) return refuse_call(cudaErrorCapturedEvent, "cudaEventSynchronize of a captured event");
     std::uint64_t ticket = 0;
+    std::weak_ptr<CUstream_st> source;
     {
         const std::scoped_lock hold(e->lock);
         ticket = e->ticket;
+        source = e->source;
     }
-    e->wait(ticket);
+    e->wait(ticket, source);
     return result(broken(e->device));
 }
 

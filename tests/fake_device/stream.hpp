@@ -27,8 +27,8 @@ struct event_state {
     /// A new ticket, to be done by `stream`.
     std::uint64_t expect(const std::shared_ptr<CUstream_st>& stream);
     void complete(std::uint64_t which);
-    /// Works the source off until `which` is done.
-    void wait(std::uint64_t which);
+    /// Works the stream that `which` was recorded in off until it is done.
+    void wait(std::uint64_t which, const std::weak_ptr<CUstream_st>& recorded_in);
 };
 
 struct operation {

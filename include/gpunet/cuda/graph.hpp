@@ -16,25 +16,33 @@ namespace gpunet::cuda {
 class executable_graph {
   public:
     /// Captures what `work()` puts into the stream, none of which runs. `work` must allocate nothing on the device,
-    /// wait for nothing, and have launched each of its kernels before. Only this thread's calls are watched, so that
-    /// other threads may use CUDA meanwhile.
+    /// wait for nothing, and have launched each of its kernels before; it may be called again. Only this thread's calls
+    /// are watched, so that other threads may use CUDA meanwhile; but they may not wait for the whole device.
     /// @throws what `work` throws, after the capture is ended; cuda_error
     template <class Work>
     static executable_graph capture(cudaStream_t stream, Work&& work) {
-        check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-        try {
-            std::forward<Work>(work)();
-        } catch (...) {
-            cudaGraph_t unfinished = nullptr;
-            if (cudaStreamEndCapture(stream, &unfinished) != cudaSuccess) static_cast<void>(cudaGetLastError());
-            if (unfinished != nullptr) static_cast<void>(cudaGraphDestroy(unfinished));
-            throw;
+        // A thread that waits for the whole device meanwhile spoils a capture; destroying a cuDNN handle does that.
+        for (int left = 3;; --left) {
+            check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+            cudaGraph_t captured = nullptr;
+            try {
+                work();
+            } catch (...) {
+                const cudaError_t status = cudaStreamEndCapture(stream, &captured);
+                const graph_owner unfinished(captured);
+                if (status != cudaSuccess) static_cast<void>(cudaGetLastError());
+                if (status == cudaErrorStreamCaptureInvalidated && left > 1) continue;
+                throw;
+            }
+            const cudaError_t status = cudaStreamEndCapture(stream, &captured);
+            const graph_owner owner(captured);
+            if (status == cudaErrorStreamCaptureInvalidated && left > 1) {
+                static_cast<void>(cudaGetLastError());
+                continue;
+            }
+            check(status, "cudaStreamEndCapture");
+            return executable_graph(captured);
         }
-        cudaGraph_t captured = nullptr;
-        const cudaError_t status = cudaStreamEndCapture(stream, &captured);
-        const graph_owner owner(captured);
-        check(status, "cudaStreamEndCapture");
-        return executable_graph(captured);
     }
 
     executable_graph(executable_graph&& other) noexcept

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -32,21 +33,24 @@ class kernel_module {
 
     /// The function of that name (declared extern "C"). @throws cuda_error naming it
     cuda::kernel kernel(const std::string& name) const {
-        std::call_once(loaded_, [&] {
+        const std::scoped_lock lock(mutex_);
+        if (const auto known = kernels_.find(name); known != kernels_.end()) return known->second;
+        if (library_ == nullptr) {
             const cudaError_t status =
                 cudaLibraryLoadData(&library_, code_->data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
             if (status != cudaSuccess) fail(status, "cudaLibraryLoadData for kernel " + name);
-        });
+        }
         cuda::kernel found = nullptr;
         if (const cudaError_t status = cudaLibraryGetKernel(&found, library_, name.c_str()); status != cudaSuccess)
             fail(status, "cudaLibraryGetKernel of kernel " + name);
-        return found;
+        return kernels_[name] = found;
     }
 
   private:
     cubin code_;
-    mutable std::once_flag loaded_;
+    mutable std::mutex mutex_;
     mutable cudaLibrary_t library_ = nullptr;
+    mutable std::map<std::string, cuda::kernel> kernels_; // found before: captures launch them, and call nothing else
 };
 
 /// Dynamic shared memory that a block gets without asking.

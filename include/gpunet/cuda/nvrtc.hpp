@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -50,6 +52,7 @@ class nvrtc {
         int major = 0, minor = 0, count = 0;
         check(version_(&major, &minor), "nvrtcVersion");
         version_text_ = std::to_string(major) + "." + std::to_string(minor);
+        open_builtins();
         check(get_architecture_count_(&count), "nvrtcGetNumSupportedArchs");
         architectures_.resize(static_cast<std::size_t>(std::max(count, 0)));
         check(get_architectures_(architectures_.data()), "nvrtcGetSupportedArchs");
@@ -112,6 +115,14 @@ class nvrtc {
     template <class Function>
     void get(Function& function, const char* name) {
         function = library_.symbol<Function>(name);
+    }
+
+    /// NVRTC opens its builtins when it compiles, and by name alone: the loader may not know the folder, but it knows
+    /// what is open. They stay in the process.
+    void open_builtins() const {
+        const auto file = std::filesystem::path(path()).parent_path() / ("libnvrtc-builtins.so." + version());
+        std::error_code ignored;
+        if (std::filesystem::exists(file, ignored)) static_cast<void>(shared_library::open(file));
     }
 
     void check(nvrtcResult status, const char* call) const {

@@ -103,7 +103,6 @@ class backend {
 
     planned_step plan(std::int64_t n, const graph::convolution& c, const folded& weights, device_weights& cache,
                       const std::vector<layout>& operands) const {
-        check_range(c.weights, weights);
         const bool residual = operands.size() > 1;
         if (!residual && operands[0].kind == layout::form::edge && c.input.channels <= 4 && c.groups == 1 &&
             c.kernel <= 7)
@@ -116,20 +115,17 @@ class backend {
     planned_step plan(std::int64_t n, const deferred& d, const gpunet::constants& weights, device_weights& cache,
                       const std::vector<layout>& operands) const {
         const folded& w = weights.at(d.convolution.weights);
-        check_range(d.convolution.weights, w);
         return plan_dense_convolution(n, d.convolution, activation::identity, w, cache, operands);
     }
 
     planned_step plan(std::int64_t n, const depthwise_with_sums& d, const gpunet::constants& weights,
                       device_weights& cache, const std::vector<layout>& operands) const {
         const folded& w = weights.at(d.convolution.weights);
-        check_range(d.convolution.weights, w);
         return plan_depthwise(n, d.convolution, w, cache, operands[0], true);
     }
 
     planned_step plan(std::int64_t n, const graph::dense& d, const folded& weights, device_weights& cache,
                       const std::vector<layout>& operands) const {
-        check_range(d.weights, weights);
         const layout& in = operands[0];
         const bool sums = in.rows > 0;
         cuda::kernels::dense k;
@@ -141,15 +137,15 @@ class backend {
         k.pixels = in.pixels();
         k.act = d.act;
         k.multiprocessors = multiprocessors();
-        auto p = cuda::kernels::parameters(k);
-        p.weights =
-            cache.get(d.weights + " dense", present(), [&] { return cuda::kernels::pack_weights(k, weights.weights); });
-        p.bias = d.bias ? vector(cache, d.weights, d.outputs, weights.bias) : nullptr;
+        const auto w = packed_weights(cache, d.weights + " dense", k, weights);
+        const auto b = d.bias ? vector(cache, d.weights, d.outputs, weights) : pending_weights();
         const std::size_t offset = sums ? in.sums_offset() : 0;
         const auto read = static_cast<std::size_t>(n * d.inputs * 4 * std::max<std::int64_t>(1, in.rows));
-        planned_step result = launch(k, text(d), count(d, n) + read, n * d.inputs * d.outputs,
-                                     [p, offset](memory& m, const step_slots& s) {
+        planned_step result = launch(k, text(d), count(d, n) + read, n * d.inputs * d.outputs, {w, b},
+                                     [p = cuda::kernels::parameters(k), offset, w, b](memory& m, const step_slots& s) {
                                          auto run = p;
+                                         run.weights = address<std::byte>(w);
+                                         run.bias = b.valid() ? address<float>(b) : nullptr;
                                          run.input = reinterpret_cast<const float*>(m.at(s.operands[0]) + offset);
                                          run.output = m.address(s.output);
                                          return run;
@@ -168,7 +164,7 @@ class backend {
         set(k, g.input);
         k.input_act = in.pending;
         k.multiprocessors = multiprocessors();
-        planned_step result = launch(k, "mean of " + text(g.input), map(n, g.input).bytes(), 0,
+        planned_step result = launch(k, "mean of " + text(g.input), map(n, g.input).bytes(), 0, {},
                                      [p = cuda::kernels::parameters(k)](memory& m, const step_slots& s) {
                                          auto run = p;
                                          run.input = m.at(s.operands[0]);
@@ -186,7 +182,7 @@ class backend {
         const layout in = readable(operands[0], n, g.input, true);
         cuda::kernels::pointwise k = pointwise(n, g.input, in.pending);
         k.gate = cuda::kernels::gate_source::given;
-        planned_step result = launch(k, "gate on " + text(g.input), 2 * map(n, g.input).bytes(), 0,
+        planned_step result = launch(k, "gate on " + text(g.input), 2 * map(n, g.input).bytes(), 0, {},
                                      [p = cuda::kernels::parameters(k)](memory& m, const step_slots& s) {
                                          auto run = p;
                                          run.input = m.at(s.operands[0]);
@@ -203,20 +199,23 @@ class backend {
     planned_step plan(std::int64_t n, const excite_and_gate& e, const gpunet::constants& weights, device_weights& cache,
                       const std::vector<layout>& operands) const {
         const folded& w = weights.at(e.excite.weights);
-        check_range(e.excite.weights, w);
         const layout in = readable(operands[0], n, e.input, true);
         cuda::kernels::pointwise k = pointwise(n, e.input, in.pending);
         k.gate = cuda::kernels::gate_source::computed;
         k.squeezed = e.excite.inputs;
         k.gate_act = e.excite.act;
-        auto p = cuda::kernels::parameters(k);
-        p.gate_weights = cache.get(e.excite.weights + " gate", present(),
-                                   [&] { return cuda::kernels::pack_gate_weights(k, w.weights); });
-        p.gate_bias = vector(cache, e.excite.weights, e.excite.outputs, w.bias);
+        const auto gate_weights = cache.get(*session_, e.excite.weights + " gate", [k, name = e.excite.weights, &w] {
+            check_range(name, w.weights, type);
+            return cuda::kernels::pack_gate_weights(k, w.weights);
+        });
+        const auto gate_bias = vector(cache, e.excite.weights, e.excite.outputs, w);
         planned_step result =
             launch(k, text(e.excite) + ", gate on " + text(e.input), count(e.excite, n) + 2 * map(n, e.input).bytes(),
-                   n * e.excite.inputs * e.excite.outputs, [p](memory& m, const step_slots& s) {
+                   n * e.excite.inputs * e.excite.outputs, {gate_weights, gate_bias},
+                   [p = cuda::kernels::parameters(k), gate_weights, gate_bias](memory& m, const step_slots& s) {
                        auto run = p;
+                       run.gate_weights = address<std::byte>(gate_weights);
+                       run.gate_bias = address<float>(gate_bias);
                        run.input = m.at(s.operands[0]);
                        run.gate = m.address(s.operands[1]);
                        run.output = m.at(s.output);
@@ -286,10 +285,22 @@ class backend {
         return k;
     }
 
-    const float* vector(device_weights& cache, const std::string& name, std::int64_t channels,
-                        std::span<const float> values) const {
-        return reinterpret_cast<const float*>(
-            cache.get(name + " bias", present(), [&] { return cuda::kernels::pack_bias(channels, values); }));
+    pending_weights vector(device_weights& cache, const std::string& name, std::int64_t channels,
+                           const folded& weights) const {
+        return cache.get(*session_, name + " bias",
+                         [channels, &weights] { return cuda::kernels::pack_bias(channels, weights.bias); });
+    }
+    template <class Kernel>
+    pending_weights packed_weights(device_weights& cache, const std::string& name, const Kernel& k,
+                                   const folded& weights) const {
+        return cache.get(*session_, name, [name, k, &weights] {
+            check_range(name, weights.weights,
+                        std::same_as<Kernel, cuda::kernels::stem> ? cuda::element::float32 : type);
+            return cuda::kernels::pack_weights(k, weights.weights);
+        });
+    }
+    static std::size_t weights_of(const graph::convolution& c) {
+        return static_cast<std::size_t>(c.output.channels * (c.input.channels / c.groups) * c.kernel * c.kernel);
     }
 
     /// Bytes of a product's weights and results.
@@ -301,12 +312,13 @@ class backend {
     /// A step that launches a kernel; `fill` makes its parameters for a run.
     template <class Kernel, class Fill>
     planned_step launch(const Kernel& k, std::string what, std::size_t bytes, std::int64_t multiply_adds,
-                        Fill fill) const {
+                        std::vector<pending_weights> weights, Fill fill) const {
         step_info info;
         info.operation = std::move(what);
         info.bytes = static_cast<std::int64_t>(bytes);
         info.multiply_adds = multiply_adds;
-        return {step(make_kernel_operation(*session_, cuda::kernels::describe(k), std::move(info), std::move(fill))),
+        return {step(make_kernel_operation(*session_, cuda::kernels::describe(k), std::move(info), std::move(weights),
+                                           std::move(fill))),
                 {},
                 {},
                 std::nullopt,
@@ -322,17 +334,18 @@ class backend {
         k.output_channels = c.output.channels;
         k.act = c.act;
         k.multiprocessors = multiprocessors();
-        auto p = cuda::kernels::parameters(k);
-        p.weights = reinterpret_cast<const float*>(
-            cache.get(c.weights + " stem", present(), [&] { return cuda::kernels::pack_weights(k, weights.weights); }));
-        p.bias = vector(cache, c.weights, c.output.channels, weights.bias);
-        planned_step result = launch(k, text(c), input.bytes() + weights.weights.size() * 4 + map(n, c.output).bytes(),
-                                     multiply_adds(c, n), [p](memory& m, const step_slots& s) {
-                                         auto run = p;
-                                         run.input = m.address(s.operands[0]);
-                                         run.output = m.at(s.output);
-                                         return run;
-                                     });
+        const auto w = packed_weights(cache, c.weights + " stem", k, weights);
+        const auto b = vector(cache, c.weights, c.output.channels, weights);
+        planned_step result =
+            launch(k, text(c), input.bytes() + weights_of(c) * 4 + map(n, c.output).bytes(), multiply_adds(c, n),
+                   {w, b}, [p = cuda::kernels::parameters(k), w, b](memory& m, const step_slots& s) {
+                       auto run = p;
+                       run.weights = address<float>(w);
+                       run.bias = address<float>(b);
+                       run.input = m.address(s.operands[0]);
+                       run.output = m.at(s.output);
+                       return run;
+                   });
         result.operands = {input};
         result.output = map(n, c.output);
         return result;
@@ -349,22 +362,22 @@ class backend {
         k.act = c.act;
         k.sums = sums;
         k.multiprocessors = multiprocessors();
-        auto p = cuda::kernels::parameters(k);
-        p.weights = cache.get(c.weights + " depthwise", present(),
-                              [&] { return cuda::kernels::pack_weights(k, weights.weights); });
-        p.bias = vector(cache, c.weights, c.output.channels, weights.bias);
+        const auto w = packed_weights(cache, c.weights + " depthwise", k, weights);
+        const auto b = vector(cache, c.weights, c.output.channels, weights);
         layout output = map(n, c.output);
         if (sums) output.rows = cuda::kernels::sum_rows(k);
-        planned_step result =
-            launch(k, text(c) + (sums ? ", sums" : ""),
-                   map(n, c.input).bytes() + weights.weights.size() * element_size(type) + output.bytes(),
-                   multiply_adds(c, n), [p, offset = output.sums_offset()](memory& m, const step_slots& s) {
-                       auto run = p;
-                       run.input = m.at(s.operands[0]);
-                       run.output = m.at(s.output);
-                       run.sums = reinterpret_cast<float*>(m.at(s.output) + offset);
-                       return run;
-                   });
+        planned_step result = launch(
+            k, text(c) + (sums ? ", sums" : ""),
+            map(n, c.input).bytes() + weights_of(c) * element_size(type) + output.bytes(), multiply_adds(c, n), {w, b},
+            [p = cuda::kernels::parameters(k), w, b, offset = output.sums_offset()](memory& m, const step_slots& s) {
+                auto run = p;
+                run.weights = address<std::byte>(w);
+                run.bias = address<float>(b);
+                run.input = m.at(s.operands[0]);
+                run.output = m.at(s.output);
+                run.sums = reinterpret_cast<float*>(m.at(s.output) + offset);
+                return run;
+            });
         result.operands = {in};
         result.output = output;
         return result;
@@ -379,7 +392,7 @@ class backend {
         step_info info;
         info.operation = text(c) + (residual ? ", plus residual" : "");
         info.multiply_adds = multiply_adds(c, n);
-        info.bytes = static_cast<std::int64_t>(map(n, c.input).bytes() + weights.weights.size() * element_size(type) +
+        info.bytes = static_cast<std::int64_t>(map(n, c.input).bytes() + weights_of(c) * element_size(type) +
                                                map(n, c.output).bytes() * (residual ? 2 : 1));
         auto op = std::make_shared<const convolution_operation>(*session_, type, n, c, weights, cache, residual,
                                                                 std::move(info));
@@ -398,7 +411,7 @@ class backend {
         const std::size_t bytes = from.bytes() + to.bytes();
         if (from.kind == layout::form::map && to.kind == layout::form::map) {
             const cuda::kernels::pointwise k = pointwise(n, f, from.pending);
-            return launch(k, "activation of " + text(f) + act(from.pending), bytes, 0,
+            return launch(k, "activation of " + text(f) + act(from.pending), bytes, 0, {},
                           [p = cuda::kernels::parameters(k)](memory& m, const step_slots& s) {
                               auto run = p;
                               run.input = m.at(s.operands[0]);
@@ -412,7 +425,7 @@ class backend {
             k.channels = f.channels;
             k.rows = from.rows;
             k.pixels = from.pixels();
-            return launch(k, "sums to means", bytes, 0,
+            return launch(k, "sums to means", bytes, 0, {},
                           [p = cuda::kernels::parameters(k)](memory& m, const step_slots& s) {
                               auto run = p;
                               run.input = m.address(s.operands[0]);
@@ -427,22 +440,13 @@ class backend {
         k.n = n;
         set(k, f);
         k.to_map = to.kind == layout::form::map;
-        return launch(k, std::string("conversion to ") + (k.to_map ? "channels last" : "N C H W"), bytes, 0,
+        return launch(k, std::string("conversion to ") + (k.to_map ? "channels last" : "N C H W"), bytes, 0, {},
                       [p = cuda::kernels::parameters(k)](memory& m, const step_slots& s) {
                           auto run = p;
                           run.input = m.at(s.operands[0]);
                           run.output = m.at(s.output);
                           return run;
                       });
-    }
-
-    /// Folding may make numbers that half precision cannot hold.
-    static void check_range(const std::string& name, const folded& weights) {
-        if constexpr (std::same_as<T, half>)
-            for (const float w : weights.weights)
-                if (!(std::abs(w) < 65520.0F))
-                    throw unsupported_error(name + ": expected weights that fp16 can hold (up to 65504), found " +
-                                            std::to_string(w) + "; use bf16");
     }
 
     std::shared_ptr<session> session_;

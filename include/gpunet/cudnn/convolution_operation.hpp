@@ -14,6 +14,7 @@
 #include <gpunet/weights/fold.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,23 +28,31 @@
 namespace gpunet::cudnn {
 
 /// Weights O, I / groups, K, K as cuDNN reads them: padded O, K, K, padded I.
-/// @throws unsupported_error for a number that the type cannot hold
 inline std::vector<std::byte> pack_filters(const graph::convolution& c, std::span<const float> weights,
                                            cuda::element type) {
-    const std::int64_t inputs = c.input.channels, taps = c.kernel * c.kernel, row = padded(inputs);
+    const std::int64_t inputs = c.input.channels / c.groups, taps = c.kernel * c.kernel, row = padded(inputs);
     std::vector<float> values(static_cast<std::size_t>(padded(c.output.channels) * taps * row));
     for (std::int64_t o = 0; o < c.output.channels; ++o)
-        for (std::int64_t i = 0; i < inputs; ++i)
-            for (std::int64_t t = 0; t < taps; ++t)
+        for (std::int64_t t = 0; t < taps; ++t)
+            for (std::int64_t i = 0; i < inputs; ++i)
                 values[static_cast<std::size_t>((o * taps + t) * row + i)] =
                     weights[static_cast<std::size_t>((o * inputs + i) * taps + t)];
     return cuda::kernels::detail::to_bytes(values, type);
 }
 
+/// Folding may make numbers that half precision cannot hold. @throws unsupported_error naming the weights
+inline void check_range(const std::string& name, std::span<const float> weights, cuda::element type) {
+    if (type != cuda::element::float16) return;
+    for (const float w : weights)
+        if (!(std::abs(w) < 65520.0F))
+            throw unsupported_error(name + ": expected weights that fp16 can hold (up to 65504), found " +
+                                    std::to_string(w) + "; use bf16");
+}
+
 /// Operands: the input; the residual, if there is one.
 class convolution_operation final : public operation {
   public:
-    /// @param weights  must stay until info() or workspace() has returned once
+    /// @param weights  must live as long as the cache
     convolution_operation(session& s, cuda::element type, std::int64_t n, const graph::convolution& c,
                           const folded& weights, device_weights& cache, bool residual, step_info info)
         : session_(s), type_(type), convolution_(c), n_(n), weights_(weights), cache_(cache), info_(std::move(info)) {
@@ -63,8 +72,10 @@ class convolution_operation final : public operation {
         problem_.residual = residual;
         if (c.groups > 1) return; // padded groups are no longer groups
         future_ = s.plans().get(problem_);
-        filters_ =
-            cache.get(c.weights + " filters", s.present(), [&] { return pack_filters(c, weights.weights, type); });
+        filters_ = cache.get(s, c.weights + " filters", [c, &weights, type] {
+            check_range(c.weights, weights.weights, type);
+            return pack_filters(c, weights.weights, type);
+        });
         bias_ = bias(bias_type(problem_));
     }
 
@@ -75,9 +86,9 @@ class convolution_operation final : public operation {
         void* const residual = problem_.residual ? m.at(slots.operands[1]) : nullptr;
         if (!plan_) return run_directly(m, x, residual, y);
         std::array<binding, 5> tensors = {{{uid::x, x},
-                                           {uid::w, const_cast<std::byte*>(filters_)},
+                                           {uid::w, const_cast<std::byte*>(address<std::byte>(filters_))},
                                            {uid::y, y},
-                                           {uid::bias, const_cast<std::byte*>(bias_)},
+                                           {uid::bias, const_cast<std::byte*>(address<std::byte>(bias_))},
                                            {uid::residual, residual}}};
         session_.execute(*plan_, m.recording()->get(), std::span(tensors).first(residual ? 5 : 4),
                          plan_->workspace() > 0 ? m.at(*slots.workspace) : nullptr);
@@ -151,27 +162,34 @@ class convolution_operation final : public operation {
                 d.act = problem_.act;
                 d.residual = problem_.residual;
                 module_ = session_.kernel(cuda::kernels::describe(d));
-                filters_ = cache_.get(convolution_.weights + " direct", session_.present(),
-                                      [&] { return cuda::kernels::pack_weights(d, weights_.weights); });
+                filters_ = cache_.get(session_, convolution_.weights + " direct",
+                                      [d, name = convolution_.weights, &w = weights_] {
+                                          check_range(name, w.weights, d.type);
+                                          return cuda::kernels::pack_weights(d, w.weights);
+                                      });
                 bias_ = bias(cuda::element::float32);
             }
             if (module_.valid()) module_.get();
+            filters_.get();
+            bias_.get();
         });
     }
 
-    const std::byte* bias(cuda::element of) const {
-        return cache_.get(convolution_.weights + " bias " + std::string(name_of(of)), session_.present(), [&] {
-            std::vector<float> values = weights_.bias;
-            values.resize(static_cast<std::size_t>(padded(convolution_.output.channels)));
-            return cuda::kernels::detail::to_bytes(values, of);
-        });
+    pending_weights bias(cuda::element of) const {
+        return cache_.get(session_, convolution_.weights + " bias " + std::string(name_of(of)),
+                          [name = convolution_.weights, channels = convolution_.output.channels, of, &w = weights_] {
+                              check_range(name + ".bias", w.bias, of);
+                              std::vector<float> values = w.bias;
+                              values.resize(static_cast<std::size_t>(padded(channels)));
+                              return cuda::kernels::detail::to_bytes(values, of);
+                          });
     }
 
     void run_directly(memory& m, const void* x, const void* residual, void* y) const {
         auto p = cuda::kernels::parameters(*direct_);
         p.input = x;
-        p.weights = filters_;
-        p.bias = reinterpret_cast<const float*>(bias_);
+        p.weights = address<std::byte>(filters_);
+        p.bias = address<float>(bias_);
         p.residual = residual;
         p.output = y;
         launch(m, cuda::kernels::describe(*direct_), module_, p);
@@ -191,8 +209,7 @@ class convolution_operation final : public operation {
     mutable std::optional<cuda::kernels::pointwise> after_;
     mutable std::optional<cuda::kernels::convolution> direct_;
     mutable pending_module module_;
-    mutable const std::byte* filters_ = nullptr;
-    mutable const std::byte* bias_ = nullptr;
+    mutable pending_weights filters_, bias_;
 };
 
 } // namespace gpunet::cudnn

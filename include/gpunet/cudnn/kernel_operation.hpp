@@ -3,6 +3,7 @@
 
 #include <gpunet/cuda/kernel.hpp>
 #include <gpunet/cuda/kernels/launch.hpp>
+#include <gpunet/cudnn/device_weights.hpp>
 #include <gpunet/cudnn/session.hpp>
 #include <gpunet/cudnn/step.hpp>
 #include <gpunet/error.hpp>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace gpunet::cudnn {
 
@@ -24,9 +26,11 @@ void launch(memory& m, const cuda::kernels::kernel_launch& k, const pending_modu
 template <class Fill>
 class kernel_operation final : public operation {
   public:
-    kernel_operation(session& s, cuda::kernels::kernel_launch launch, step_info info, Fill fill)
+    /// @param weights  what `fill` takes addresses of
+    kernel_operation(session& s, cuda::kernels::kernel_launch launch, step_info info,
+                     std::vector<pending_weights> weights, Fill fill)
         : present_(s.present()), launch_(std::move(launch)), module_(s.kernel(launch_)), info_(std::move(info)),
-          fill_(std::move(fill)) {
+          weights_(std::move(weights)), fill_(std::move(fill)) {
         info_.implementation = "kernel " + std::string(launch_.name);
     }
 
@@ -36,6 +40,8 @@ class kernel_operation final : public operation {
         step_info i = info_;
         try {
             module_.get();
+            for (const pending_weights& w : weights_)
+                if (w.valid()) w.get();
         } catch (const error& e) {
             if (present_) throw;
             i.status = std::string("no plan: ") + e.what();
@@ -48,13 +54,15 @@ class kernel_operation final : public operation {
     cuda::kernels::kernel_launch launch_;
     pending_module module_;
     step_info info_;
+    std::vector<pending_weights> weights_;
     Fill fill_;
 };
 
 template <class Fill>
 std::shared_ptr<const operation> make_kernel_operation(session& s, cuda::kernels::kernel_launch launch, step_info info,
-                                                       Fill fill) {
-    return std::make_shared<const kernel_operation<Fill>>(s, std::move(launch), std::move(info), std::move(fill));
+                                                       std::vector<pending_weights> weights, Fill fill) {
+    return std::make_shared<const kernel_operation<Fill>>(s, std::move(launch), std::move(info), std::move(weights),
+                                                          std::move(fill));
 }
 
 } // namespace gpunet::cudnn

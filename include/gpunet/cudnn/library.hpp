@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gpunet/cuda/library_paths.hpp>
+#include <gpunet/cuda/nvrtc.hpp>
 #include <gpunet/cuda/shared_library.hpp>
 #include <gpunet/error.hpp>
 
@@ -111,10 +112,9 @@ class library {
     /// cuDNN opens NVRTC at each question to its heuristics and closes it again, unless somebody else has it open: that
     /// takes 13 ms and leaks 72 KB each time.
     static void hold_nvrtc() {
-        const std::array<std::string, 1> name = {"libnvrtc.so." + std::to_string(CUDART_VERSION / 1000)};
         try {
-            static_cast<void>(cuda::open_library(name, "cuda_nvrtc", "GPUNET_NVRTC_LIBRARY")); // stays in the process
-        } catch (const unsupported_error&) { // cuDNN may know better where it is, or do without
+            static_cast<void>(cuda::nvrtc::open()); // stays in the process
+        } catch (const error&) {                    // cuDNN may know better where it is, or do without
         }
     }
 

@@ -26,7 +26,7 @@ namespace gpunet::cudnn {
 
 /// In which order proposals are tried.
 enum class preference : std::uint8_t {
-    heuristic,  // as the heuristics rank them
+    heuristic,  // as the heuristics rank them, with tensor cores before without where the accuracy allows them
     precompiled // those that need no compiling first: that costs 1 to 5 s each
 };
 
@@ -40,6 +40,9 @@ class plan_maker {
         const descriptor graph = build(problem_, target_.library()).finish(session_.graph_handle());
         std::vector<engine> all = engines(target_, session_, graph);
         std::erase_if(all, [&](const engine& e) { return !allowed(e, problem_); });
+        // Heuristics at times put engines first that use no tensor cores and copy both maps to another layout and back.
+        if (problem_.type != cuda::element::float32 || problem_.tf32)
+            std::stable_partition(all.begin(), all.end(), [](const engine& e) { return e.tensor_core(); });
         if (order == preference::precompiled)
             std::stable_partition(all.begin(), all.end(), [](const engine& e) { return !e.runtime_compiled(); });
         return all;

@@ -40,6 +40,9 @@ class memory {
             }
             inputs_.emplace_back(map.layouts[i].bytes());
             slots_.push_back(inputs_.back().data());
+            // prepare() runs on it before the caller has put anything there.
+            cuda::check(cudaMemsetAsync(inputs_.back().data(), 0, inputs_.back().size(), own_->get()),
+                        "cudaMemsetAsync");
         }
     }
 

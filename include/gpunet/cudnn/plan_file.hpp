@@ -92,7 +92,7 @@ class plan_files {
     }
 
   private:
-    static constexpr std::int64_t schema = 1;
+    static constexpr std::int64_t schema = 2;
     static constexpr std::size_t max_file_bytes = std::size_t{64} << 20;
 
     static std::int64_t checksum(const std::string& text) {

@@ -11,6 +11,7 @@
 #include <gpunet/cudnn/plan_store.hpp>
 #include <gpunet/cudnn/target.hpp>
 #include <gpunet/cudnn/tuner.hpp>
+#include <gpunet/cudnn/worker_pool.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/cache.hpp>
 
@@ -59,6 +60,8 @@ class session {
     const cudnn::target& target() const noexcept { return target_; }
     bool present() const noexcept { return target_.present(); }
     plan_store& plans() noexcept { return plans_; }
+    /// For work on the host that need not be waited for at once.
+    worker_pool& workers() noexcept { return workers_; }
     const cuda::nvrtc& compiler() const noexcept { return compiler_; }
 
     /// The ordinal. @throws unsupported_error when planning without a device
@@ -103,6 +106,7 @@ class session {
     plan_store plans_;
     std::optional<handle> handle_; // to run with; destroyed on any device
     std::mutex mutex_;
+    worker_pool workers_;
     std::map<std::string, pending_module> kernels_; // the last to be destroyed: they use what is above
 };
 

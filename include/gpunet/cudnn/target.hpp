@@ -3,9 +3,12 @@
 
 #include <gpunet/cuda/device.hpp>
 #include <gpunet/cuda/driver_stub.hpp>
+#include <gpunet/cuda/error.hpp>
 #include <gpunet/cudnn/descriptor.hpp>
 #include <gpunet/cudnn/device_properties.hpp>
 #include <gpunet/cudnn/library.hpp>
+
+#include <cuda_runtime_api.h>
 
 #include <exception>
 #include <memory>
@@ -98,6 +101,9 @@ class target::session {
     explicit session(const target& t) : state_(t.state_) {
         if (!state_->ordinal) return;
         scope_.emplace(*state_->ordinal);
+        // Binds the device's context to this thread even where the device is current by default: an idle handle's maker
+        // was another thread, and cuDNN may call the driver at once.
+        cuda::check(cudaSetDevice(*state_->ordinal), "cudaSetDevice");
         {
             const std::scoped_lock lock(state_->handles_access);
             if (!state_->handles.empty()) {

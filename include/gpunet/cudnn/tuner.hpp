@@ -14,8 +14,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <vector>
 
 namespace gpunet::cudnn {
@@ -52,7 +55,12 @@ inline double time_plan(const plan& p, handle& h) {
     const auto graph = cuda::executable_graph::capture(stream.get(), [&] {
         for (int i = 0; i < runs; ++i) p.run(h.get(), arguments);
     });
-    graph.launch(stream.get());
+    // Until the clocks have risen: else the candidates timed first seem slow.
+    const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+    do {
+        graph.launch(stream.get());
+        stream.synchronize();
+    } while (std::chrono::steady_clock::now() < enough);
     double best = 0;
     for (int i = 0; i < repetitions; ++i) {
         cuda::event before, after;
@@ -68,10 +76,11 @@ inline double time_plan(const plan& p, handle& h) {
 
 /// For a plan_store of a device's plans.
 inline tuner stopwatch_tuner(int device) {
-    return [device](const plan& p) {
+    // One handle for all: making and destroying one takes long, and waits for all that the device does.
+    return [device, kept = std::make_shared<std::optional<handle>>()](const plan& p) {
         const cuda::device_scope scope(device);
-        handle h(library::open());
-        return time_plan(p, h);
+        if (!*kept) kept->emplace(library::open());
+        return time_plan(p, **kept);
     };
 }
 

@@ -84,7 +84,7 @@ inline depthwise_plan plan(const depthwise& d) {
     std::int64_t best = std::numeric_limits<std::int64_t>::max();
     for (int v = widest; v >= narrowest; --v)
         for (int x = 1; x <= std::min<std::int64_t>(most / v, strips_x); ++x) {
-            const auto y = static_cast<int>(std::min<std::int64_t>(most / v / x, strips_y));
+            const auto y = static_cast<int>(std::min<std::int64_t>(std::min(most / v / x, 64), strips_y)); // blockDim.z
             const std::int64_t blocks = divide_up(vectors, v) * divide_up(strips_x, x) * divide_up(strips_y, y);
             const std::int64_t read = ((std::int64_t{x} * p.strip_x - 1) * d.stride + d.kernel) *
                                       ((std::int64_t{y} * p.strip_y - 1) * d.stride + d.kernel);
