@@ -514,8 +514,6 @@ TEST_CASE("on a GPU: ordinals and precisions that are not there are refused in w
     check_refused(w.run_on_fake_gpu({"bench", spec_small, "--device", "cpu", "--precision", "fp16"}), 1,
                   Contains("fp32"));
 }
-#endif
-
 TEST_CASE("plan needs no GPU") {
     const workplace w;
     const outcome r = w.run({"plan", "GPUNet-0", "--gpu", "sm_90", "--batch", "8", "--json"});
@@ -540,6 +538,7 @@ TEST_CASE("plan needs no GPU") {
     check_refused(w.run({"plan", "GPUNet-0", "--gpu", "sm_1"}), 2, Contains("--gpu: ") && Contains("found \"sm_1\""));
     check_refused(w.run({"plan", "GPUNet-9", "--gpu", "sm_90"}), 1, Contains("GPUNet-9"));
 }
+#endif
 
 TEST_CASE("run agrees with the golden of GPUNet-0 at 257 pixels, every layer") {
     check_golden("GPUNet-0", "GPUNet-0_b1_r257");
