@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core_support.hpp"
+#include "environment_variable.hpp"
 #include "weights_support.hpp"
 
 #include <gpunet/hub.hpp>
@@ -40,28 +41,7 @@ inline constexpr std::array<published, 7> published_models = {{
     {"GPUNet-D2", "2.25ms-D.json", 528, 83.6, 1.0, 2.17, 4.22, 1.40, 3.06},
 }};
 
-/// Sets a variable of the environment, or removes it, until it is destroyed.
-class variable {
-  public:
-    variable(const char* name, const std::optional<std::string>& value) : name_(name) {
-        if (const char* old = std::getenv(name)) old_ = old;
-        set(value);
-    }
-    ~variable() { set(old_); }
-    variable(const variable&) = delete;
-    variable& operator=(const variable&) = delete;
-
-  private:
-    void set(const std::optional<std::string>& value) const {
-        if (value)
-            ::setenv(name_, value->c_str(), 1);
-        else
-            ::unsetenv(name_);
-    }
-
-    const char* name_;
-    std::optional<std::string> old_;
-};
+using variable = gpunet_test::environment_variable;
 
 inline gpunet::latency_record record(const char* device, const char* engine, const char* precision, std::int64_t batch,
                                      double ms) {

@@ -1,4 +1,5 @@
 // The CUDA runtime layer where no GPU is needed: libraries opened at run time, NVRTC, the cache of its results.
+#include "environment_variable.hpp"
 #include "weights_support.hpp"
 
 #include <gpunet/cuda/cubin_cache.hpp>
@@ -31,28 +32,7 @@ using Catch::Contains;
 using Catch::StartsWith;
 using test::message_of;
 
-/// Sets a variable of the environment, or removes it, until the end of a test.
-class environment {
-  public:
-    environment(const char* name, const std::optional<std::string>& value) : name_(name) {
-        if (const char* before = std::getenv(name)) before_ = before;
-        set(value);
-    }
-    environment(const environment&) = delete;
-    environment& operator=(const environment&) = delete;
-    ~environment() { set(before_); }
-
-  private:
-    void set(const std::optional<std::string>& value) const {
-        if (value)
-            ::setenv(name_, value->c_str(), 1);
-        else
-            ::unsetenv(name_);
-    }
-
-    const char* name_;
-    std::optional<std::string> before_;
-};
+using environment = gpunet_test::environment_variable;
 
 using strings = std::vector<std::string>;
 using paths = std::vector<fs::path>;

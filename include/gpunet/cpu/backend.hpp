@@ -8,6 +8,7 @@
 #include <gpunet/cpu/step.hpp>
 #include <gpunet/cpu/threads.hpp>
 #include <gpunet/error.hpp>
+#include <gpunet/graph/describe.hpp>
 #include <gpunet/layers/backend.hpp>
 
 #include <oneapi/dnnl/dnnl.hpp>
@@ -85,7 +86,7 @@ class backend {
 
     planned_step plan(std::int64_t batch, const graph::dense& d, const folded& weights, packed& cache,
                       const std::vector<layout>&) const {
-        const std::string what = "dense " + std::to_string(d.inputs) + " to " + std::to_string(d.outputs) + act(d.act);
+        const std::string what = text(d);
         return guarded(what, [&] {
             using tag = dnnl::memory::format_tag;
             const auto pd = describe_dense(engine_, batch, d);
@@ -160,18 +161,6 @@ class backend {
         } catch (const dnnl::error& e) {
             throw unsupported_error(what + ": " + name() + " has no implementation (" + e.what() + ")");
         }
-    }
-
-    static std::string act(activation a) { return a == activation::identity ? "" : ", " + std::string(to_string(a)); }
-    static std::string text(const graph::features& f) {
-        return std::to_string(f.channels) + "x" + std::to_string(f.size.height) + "x" + std::to_string(f.size.width);
-    }
-    static std::string text(const graph::convolution& c) {
-        const std::string k = std::to_string(c.kernel);
-        return (c.depthwise() ? "depthwise " : "conv ") + k + "x" + k +
-               (c.groups > 1 && !c.depthwise() ? " in " + std::to_string(c.groups) + " groups" : "") +
-               (c.stride > 1 ? " stride " + std::to_string(c.stride) : "") + ", " + text(c.input) + " to " +
-               text(c.output) + act(c.act);
     }
 
     dnnl::engine engine_;

@@ -3,6 +3,7 @@
 
 #include <gpunet/atomic_file.hpp>
 #include <gpunet/cuda/nvrtc.hpp>
+#include <gpunet/detail/fnv1a.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/weights/bytes.hpp>
@@ -88,14 +89,10 @@ class cubin_cache {
         return key.append("\n").append(source);
     }
 
-    /// Two FNV-1a hashes of 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/), the second from another start.
+    /// Two hashes of 64 bits, the second from another start.
     std::filesystem::path file_of(std::string_view key) const {
-        static constexpr char digits[] = "0123456789abcdef";
-        std::string name;
-        for (std::uint64_t hash : {0xCBF29CE484222325U, 0x84222325CBF29CE4U}) {
-            for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
-            for (int shift = 60; shift >= 0; shift -= 4) name += digits[hash >> shift & 15U];
-        }
+        const std::string name =
+            gpunet::detail::hexadecimal(fnv1a(key)) + gpunet::detail::hexadecimal(fnv1a(key, 0x84222325CBF29CE4U));
         return directory_ / (name + ".cubin");
     }
 

@@ -9,7 +9,6 @@
 #include <gpunet/cuda/kernels/stem.hpp>
 #include <gpunet/cuda/kernels/sums.hpp>
 #include <gpunet/cudnn/convolution_operation.hpp>
-#include <gpunet/cudnn/describe.hpp>
 #include <gpunet/cudnn/device_weights.hpp>
 #include <gpunet/cudnn/kernel_operation.hpp>
 #include <gpunet/cudnn/layout.hpp>
@@ -17,10 +16,11 @@
 #include <gpunet/cudnn/session.hpp>
 #include <gpunet/cudnn/step.hpp>
 #include <gpunet/error.hpp>
+#include <gpunet/graph/count.hpp>
+#include <gpunet/graph/describe.hpp>
 #include <gpunet/layers/backend.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -244,7 +244,6 @@ class backend {
         return o;
     }
 
-    bool present() const noexcept { return session_->present(); }
     int multiprocessors() const noexcept { return session_->target().model().multiprocessors; }
 
     layout map(std::int64_t n, const graph::features& f) const {
@@ -336,16 +335,16 @@ class backend {
         k.multiprocessors = multiprocessors();
         const auto w = packed_weights(cache, c.weights + " stem", k, weights);
         const auto b = vector(cache, c.weights, c.output.channels, weights);
-        planned_step result =
-            launch(k, text(c), input.bytes() + weights_of(c) * 4 + map(n, c.output).bytes(), multiply_adds(c, n),
-                   {w, b}, [p = cuda::kernels::parameters(k), w, b](memory& m, const step_slots& s) {
-                       auto run = p;
-                       run.weights = address<float>(w);
-                       run.bias = address<float>(b);
-                       run.input = m.address(s.operands[0]);
-                       run.output = m.at(s.output);
-                       return run;
-                   });
+        planned_step result = launch(k, text(c), input.bytes() + weights_of(c) * 4 + map(n, c.output).bytes(),
+                                     n * graph::count(c).multiply_adds, {w, b},
+                                     [p = cuda::kernels::parameters(k), w, b](memory& m, const step_slots& s) {
+                                         auto run = p;
+                                         run.weights = address<float>(w);
+                                         run.bias = address<float>(b);
+                                         run.input = m.address(s.operands[0]);
+                                         run.output = m.at(s.output);
+                                         return run;
+                                     });
         result.operands = {input};
         result.output = map(n, c.output);
         return result;
@@ -368,7 +367,8 @@ class backend {
         if (sums) output.rows = cuda::kernels::sum_rows(k);
         planned_step result = launch(
             k, text(c) + (sums ? ", sums" : ""),
-            map(n, c.input).bytes() + weights_of(c) * element_size(type) + output.bytes(), multiply_adds(c, n), {w, b},
+            map(n, c.input).bytes() + weights_of(c) * element_size(type) + output.bytes(),
+            n * graph::count(c).multiply_adds, {w, b},
             [p = cuda::kernels::parameters(k), w, b, offset = output.sums_offset()](memory& m, const step_slots& s) {
                 auto run = p;
                 run.weights = address<std::byte>(w);
@@ -391,7 +391,7 @@ class backend {
         const bool residual = operands.size() > 1;
         step_info info;
         info.operation = text(c) + (residual ? ", plus residual" : "");
-        info.multiply_adds = multiply_adds(c, n);
+        info.multiply_adds = n * graph::count(c).multiply_adds;
         info.bytes = static_cast<std::int64_t>(map(n, c.input).bytes() + weights_of(c) * element_size(type) +
                                                map(n, c.output).bytes() * (residual ? 2 : 1));
         auto op = std::make_shared<const convolution_operation>(*session_, type, n, c, weights, cache, residual,
@@ -411,7 +411,7 @@ class backend {
         const std::size_t bytes = from.bytes() + to.bytes();
         if (from.kind == layout::form::map && to.kind == layout::form::map) {
             const cuda::kernels::pointwise k = pointwise(n, f, from.pending);
-            return launch(k, "activation of " + text(f) + act(from.pending), bytes, 0, {},
+            return launch(k, "activation of " + text(f) + graph::act(from.pending), bytes, 0, {},
                           [p = cuda::kernels::parameters(k)](memory& m, const step_slots& s) {
                               auto run = p;
                               run.input = m.at(s.operands[0]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/fnv1a.hpp>
 #include <gpunet/detail/json.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
@@ -83,12 +84,7 @@ class plan_files {
 
     /// The file a key's record lies in, whether or not it is there: 64 bits of FNV-1a over the key.
     std::filesystem::path file_of(std::string_view key) const {
-        static constexpr char digits[] = "0123456789abcdef";
-        std::uint64_t hash = 0xCBF29CE484222325U;
-        for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
-        std::string name;
-        for (int shift = 60; shift >= 0; shift -= 4) name += digits[hash >> shift & 15U];
-        return directory_ / (name + ".plan.json");
+        return directory_ / (gpunet::detail::hexadecimal(fnv1a(key)) + ".plan.json");
     }
 
   private:

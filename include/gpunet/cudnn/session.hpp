@@ -62,7 +62,6 @@ class session {
     plan_store& plans() noexcept { return plans_; }
     /// For work on the host that need not be waited for at once.
     worker_pool& workers() noexcept { return workers_; }
-    const cuda::nvrtc& compiler() const noexcept { return compiler_; }
 
     /// The ordinal. @throws unsupported_error when planning without a device
     int device() const {

@@ -2,6 +2,7 @@
 // can make the same ones and results can be compared digit by digit. Arithmetic is float32, rounded to nearest even.
 #pragma once
 
+#include <gpunet/detail/fnv1a.hpp>
 #include <gpunet/weights/make.hpp>
 
 #include <algorithm>
@@ -14,13 +15,6 @@
 #include <string_view>
 
 namespace gpunet {
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo).
-constexpr std::uint64_t fnv1a(std::string_view text) noexcept {
-    std::uint64_t hash = 0xCBF29CE484222325U;
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
-    return hash;
-}
 
 /// One step of SplitMix64 (Steele, Lea, Flood 2014).
 constexpr std::uint64_t splitmix64(std::uint64_t x) noexcept {

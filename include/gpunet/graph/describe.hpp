@@ -4,18 +4,17 @@
 #include <gpunet/activation.hpp>
 #include <gpunet/graph/network.hpp>
 
-#include <cstdint>
 #include <string>
 
-namespace gpunet::cudnn {
+namespace gpunet::graph {
 
 inline std::string act(activation a) { return a == activation::identity ? "" : ", " + std::string(to_string(a)); }
 
-inline std::string text(const graph::features& f) {
+inline std::string text(const features& f) {
     return std::to_string(f.channels) + "x" + std::to_string(f.size.height) + "x" + std::to_string(f.size.width);
 }
 
-inline std::string text(const graph::convolution& c) {
+inline std::string text(const convolution& c) {
     const std::string k = std::to_string(c.kernel);
     return (c.depthwise() ? "depthwise " : "conv ") + k + "x" + k +
            (c.groups > 1 && !c.depthwise() ? " in " + std::to_string(c.groups) + " groups" : "") +
@@ -23,13 +22,8 @@ inline std::string text(const graph::convolution& c) {
            text(c.output) + act(c.act);
 }
 
-inline std::string text(const graph::dense& d) {
+inline std::string text(const dense& d) {
     return "dense " + std::to_string(d.inputs) + " to " + std::to_string(d.outputs) + act(d.act);
 }
 
-inline std::int64_t multiply_adds(const graph::convolution& c, std::int64_t n) {
-    return n * c.output.channels * c.output.size.height * c.output.size.width * (c.input.channels / c.groups) *
-           c.kernel * c.kernel;
-}
-
-} // namespace gpunet::cudnn
+} // namespace gpunet::graph
