@@ -54,4 +54,15 @@ gpunet_component(image "${GPUNET_IMAGE_FOUND}" "libjpeg-turbo ${gpunet_turbojpeg
                  "no decoding of pictures; install libturbojpeg0-dev, libpng-dev and pkg-config"
                  PkgConfig::gpunet_turbojpeg PNG::PNG)
 
-gpunet_component(hub TRUE "registry, selection, weights on this machine" "")
+find_package(CURL 7.85 QUIET)
+find_package(OpenSSL 3.0 QUIET)
+if(PkgConfig_FOUND)
+  pkg_check_modules(gpunet_libzip QUIET IMPORTED_TARGET GLOBAL libzip>=1.7)
+endif()
+if(CURL_FOUND AND OPENSSL_FOUND AND gpunet_libzip_FOUND)
+  set(GPUNET_HUB_FOUND TRUE)
+endif()
+gpunet_component(hub "${GPUNET_HUB_FOUND}"
+                 "libcurl ${CURL_VERSION_STRING}, OpenSSL ${OPENSSL_VERSION}, libzip ${gpunet_libzip_VERSION}"
+                 "no registry, no pretrained weights; install libcurl4-openssl-dev, libssl-dev, libzip-dev and pkg-config"
+                 CURL::libcurl OpenSSL::Crypto PkgConfig::gpunet_libzip)

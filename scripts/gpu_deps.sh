@@ -1,13 +1,22 @@
 #!/usr/bin/env bash
 # Takes what the project is built with to a GPU machine that cannot install anything: Debian 12's packages, unpacked.
-#   scripts/gpu_deps.sh gather [DIR]      on a connected Debian 12: fills DIR (.gpu-deps), about 10 MB; git ignores it
+#   scripts/gpu_deps.sh gather [DIR]      on a connected Debian 12: fills DIR (.gpu-deps), about 20 MB; git ignores it
 #   scripts/gpu_deps.sh unpack DIR TO     there: unpacks it below TO and prints the environment to build with, to be evaluated
 # What runs needs only x86-64 Linux with the C library of Debian 12 (2.36) or a later one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(nlohmann-json3-dev libcli11-dev catch2 libdnnl-dev libdnnl2 ocl-icd-libopencl1 libpng-dev libpng16-16
-          libturbojpeg0-dev libturbojpeg0 zlib1g-dev zlib1g pkgconf-bin libpkgconf3)
+          libturbojpeg0-dev libturbojpeg0 zlib1g-dev zlib1g libcurl4-openssl-dev libssl-dev libzip-dev pkgconf-bin libpkgconf3)
+with_all_they_need=(libcurl4 libzip4) # and the libraries that these load, but for the C library
+
+fetch_packages() {
+    local needed
+    needed=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+        --no-enhances "${with_all_they_need[@]}" | grep '^[a-z]' | grep -vE '^(libc6|gcc-.*-base|libgcc-s1)$' | sort -u)
+    # shellcheck disable=SC2086 # words on purpose
+    apt-get download -qq "${packages[@]}" $needed
+}
 
 gather() {
     local to scratch
@@ -18,11 +27,11 @@ gather() {
     mkdir "$scratch/debs" "$scratch/root"
     chmod 755 "$scratch" # apt fetches as a user of its own
     cd "$scratch/debs"
-    apt-get download -qq "${packages[@]}" 2>"$scratch/log" ||
-        { apt-get update -qq && apt-get download -qq "${packages[@]}"; } || { cat "$scratch/log" >&2; return 1; }
+    fetch_packages 2>"$scratch/log" || { apt-get update -qq && fetch_packages; } || { cat "$scratch/log" >&2; return 1; }
     for deb in *.deb; do dpkg -x "$deb" "$scratch/root"; done
     cd "$scratch/root"
     rm -rf usr/share/doc usr/share/man usr/share/lintian usr/share/bug
+    find usr -name "*.a" -delete
     # Some libraries are in /lib, which is a link to /usr/lib on the machines themselves.
     if [ -d lib ]; then cp -a lib/. usr/lib/ && rm -rf lib; fi
     # No link may lead out of the folder.

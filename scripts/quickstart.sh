@@ -10,4 +10,6 @@ cmake --preset program >/dev/null
 cmake --build --preset program
 cache=${GPUNET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpunet}
 python3 scripts/fetch_assets.py --weights "$cache/weights" --pictures build/pictures
-build/program/gpunet classify --budget 1s build/pictures/chelsea.png build/pictures/coffee.png
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} # other programs may want the same cores
+# --offline: of the models whose weights are at hand.
+build/program/gpunet classify --offline --budget 1s build/pictures/chelsea.png build/pictures/coffee.png

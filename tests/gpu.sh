@@ -100,7 +100,8 @@ skip() { record "$1" "skipped: $2" 0; }
 library_path=${LD_LIBRARY_PATH:-}
 lacks() {
     local header
-    for header in nlohmann/json.hpp catch2/catch.hpp CLI/CLI.hpp oneapi/dnnl/dnnl.hpp png.h turbojpeg.h; do
+    for header in nlohmann/json.hpp catch2/catch.hpp CLI/CLI.hpp oneapi/dnnl/dnnl.hpp png.h turbojpeg.h \
+        curl/curl.h openssl/evp.h zip.h; do
         echo "#include <$header>" | g++ -std=c++17 -E -x c++ - >/dev/null 2>&1 || { echo "$header" && return 0; }
     done
     command -v pkg-config >/dev/null || { echo pkg-config && return 0; }

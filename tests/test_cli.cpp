@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 using Catch::Contains;
+using Catch::EndsWith;
 using Catch::StartsWith;
 using core_test::relative_l2;
 using json = nlohmann::ordered_json;
@@ -95,6 +96,7 @@ class workplace {
                     std::string standard_output) const {
         variables.try_emplace("GPUNET_CACHE", cache().string());
         variables.try_emplace("GPUNET_WEIGHTS_DIR", weights().string());
+        variables.try_emplace("GPUNET_OFFLINE", "1");        // nothing is fetched from anywhere
         variables.try_emplace("CUDA_VISIBLE_DEVICES", "");   // the same everywhere: no GPU
         variables.try_emplace("OMP_WAIT_POLICY", "passive"); // other tests run beside this one
         std::vector<std::string> environment;
@@ -136,6 +138,18 @@ class workplace {
 
     test::temporary_folder folder_;
 };
+
+/// Standard error without what a busy machine makes the program say of its measurements.
+std::string without_noise(const std::string& err) {
+    std::string kept;
+    for (std::size_t from = 0; from < err.size();) {
+        const std::size_t end = std::min(err.find('\n', from), err.size() - 1) + 1;
+        const std::string line = err.substr(from, end - from);
+        if (line.find(": a noisy measurement, ") == std::string::npos) kept += line;
+        from = end;
+    }
+    return kept;
+}
 
 std::string joined(const std::vector<std::string>& arguments) {
     std::string text = "gpunet";
@@ -393,6 +407,14 @@ TEST_CASE("wrong usage ends with status 2 and a line that says what") {
         {{"select", "--budget", "1ms", "--batch", "x"}, "--batch"},
         {{"select", "--budget", "1ms", "--min-top1", "101"}, "--min-top1"},
         {{"select", "--budget", "1ms", "--precision", "fp128"}, "--precision"},
+        {{"select", "--objective", "speed"}, "--objective"},
+        {{"select", "--objective", "accuracy"}, "--budget is required, except with --objective latency"},
+        {{"select", "--budget", "1ms", "--max-memory", "much"},
+         "--max-memory: expected an amount of memory with its unit, as 500MB or 0.5GiB, found \"much\""},
+        {{"select", "--budget", "1ms", "--max-memory=-1MB"}, "found \"-1MB\""},
+        {{"select", "--budget", "1ms", "--device", "V100", "--measure"},
+         "--measure: expected a device of this machine, found \"V100\""},
+        {{"select", "--budget", "1ms", "--engine", "TensorRT", "--measure"}, "--measure: expected the engine"},
         {{"classify"}, "PATH"},
         {{"classify", "x.png", "--model", "lite0", "--budget", "1ms"}, "--budget"},
         {{"classify", "x.png", "--budget", "never"}, "found \"never\""},
@@ -404,6 +426,7 @@ TEST_CASE("wrong usage ends with status 2 and a line that says what") {
         {{"run", "lite0", "--weights", "synthetic", "--output", "y.npy"}, "--input"},
         {{"run", "lite0", "--weights", "synthetic", "--input", "x.npy"}, "--output"},
         {{"bench", "lite0", "--batch", "1,0"}, "--batch"},
+        {{"bench", "lite0", "--runs", "0"}, "--runs"},
         {{"bench", spec_small, "--save"}, "--save: expected models of the registry, found " + spec_small},
         {{"convert", "x.pth"}, "OUT"},
     };
@@ -462,7 +485,7 @@ TEST_CASE("on a GPU: run, classify and bench, in every precision") {
     CHECK(doctor.status == 0);
     CHECK_THAT(doctor.out, Contains("cuda:0 ") && Contains("cuda:1 ") && Contains("sm_90") && Contains("cuDNN: 9."));
     const outcome bench = w.run_on_fake_gpu({"bench", spec_small, "--batch", "1,2", "--layers", "--json"});
-    CHECK(bench.err == "");
+    CHECK(without_noise(bench.err) == "");
     REQUIRE(bench.status == 0);
     const auto results = json::parse(bench.out);
     REQUIRE(results.size() == 2);
@@ -471,9 +494,29 @@ TEST_CASE("on a GPU: run, classify and bench, in every precision") {
         CHECK_THAT(b["engine"].get<std::string>(), StartsWith("cuDNN 9."));
         CHECK(b["median_ms"].get<double>() > 0);
         CHECK(b["host_median_ms"].get<double>() > 0);
+        CHECK_THAT(b["uuid"].get<std::string>(), StartsWith("GPU-"));
+        CHECK(b["driver"].get<std::string>().size() > 3);
         CHECK_FALSE(b.contains("threads"));
         CHECK(b["layers"].size() > 5);
     }
+    const outcome all = w.run_on_fake_gpu({"bench", spec_small, "--all", "--runs", "2", "--json"});
+    REQUIRE(all.status == 0);
+    std::vector<std::string> measured;
+    for (const auto& b : json::parse(all.out)) {
+        measured.push_back(b.value("uuid", "CPU") + " " + b["precision"].get<std::string>());
+        CHECK(b["runs"] == 2);
+    }
+    const std::string first = "GPU-00102030-4050-6070-8090-a0b0c0d0e0f0 ",
+                      second = "GPU-01112131-4151-6171-8191-a1b1c1d1e1f1 ";
+    CHECK(measured == std::vector<std::string>{"CPU fp32", first + "fp32", first + "tf32", first + "fp16",
+                                               first + "bf16", second + "fp32", second + "tf32", second + "fp16",
+                                               second + "bf16"});
+    const outcome half =
+        w.run_on_fake_gpu({"bench", spec_small, "--all", "--precision", "fp16", "--runs", "1", "--json"});
+    CHECK(json::parse(half.out).size() == 2);
+    const outcome one =
+        w.run_on_fake_gpu({"bench", spec_small, "--all", "--device", "cuda:1", "--runs", "1", "--json"});
+    CHECK(json::parse(one.out).size() == 4);
     const outcome picture = w.run_on_fake_gpu(
         {"classify", images + "png_rgb8.png", "--model", spec_small, "--weights", "synthetic", "--json"});
     CHECK(picture.err == "");
@@ -857,6 +900,9 @@ TEST_CASE("bench --save makes a budget mean this machine") {
     CHECK(results[0]["device"] == gpunet::cpu_name());
     CHECK(results[0]["precision"] == "fp32");
     CHECK(results[0]["batch"] == 1);
+    CHECK(results[0]["spread_ms"].get<double>() >= 0);
+    CHECK(results[0]["noisy"].is_boolean());
+    CHECK((r.err.find("a noisy measurement") != std::string::npos) == results[0]["noisy"].get<bool>());
     const auto median = results[0]["median_ms"].get<double>();
     CHECK(median > 0);
     CHECK(median <= results[0]["p95_ms"].get<double>());
@@ -891,7 +937,10 @@ TEST_CASE("bench --save makes a budget mean this machine") {
 
 TEST_CASE("bench times layers of a spec file") {
     const workplace w;
-    const json results = json_of(w, {"bench", spec_small, "--layers", "--json", "--threads", "1", "--batch", "2"});
+    const outcome r = w.run({"bench", spec_small, "--layers", "--json", "--threads", "1", "--batch", "2"});
+    CHECK(without_noise(r.err) == "");
+    REQUIRE(r.status == 0);
+    const json results = json::parse(r.out);
     CHECK(results[0]["model"] == spec_small);
     CHECK(results[0]["batch"] == 2);
     CHECK(results[0]["threads"] == 1);
@@ -907,7 +956,7 @@ TEST_CASE("classify --budget measures a model once, says so and keeps it") {
     const outcome first = w.run(arguments);
     REQUIRE(first.status == 0);
     CHECK(json::parse(first.out)[0]["model"] == "EfficientNet-Lite0");
-    CHECK(first.err == "gpunet: measuring EfficientNet-Lite0 on this machine, once\n");
+    CHECK(without_noise(first.err) == "gpunet: measuring EfficientNet-Lite0 on this machine, once\n");
     CHECK(fs::exists(w.cache() / "latency.json"));
     CHECK(json_of(w, arguments) == json::parse(first.out));
     CHECK(first_line(output_of(w, {"select", "--budget", "60s"})) == "EfficientNet-Lite0");
@@ -928,7 +977,8 @@ TEST_CASE("doctor says what is there and what is missing") {
     const std::string before = output_of(w, {"doctor"});
     CHECK_THAT(before, StartsWith("gpunet ") && Contains("oneDNN 2") && Contains("CUDA") && Contains("libpng") &&
                            Contains(gpunet::cpu_name()) && Contains("0 latencies in " + w.cache().string()) &&
-                           Contains(w.weights().string()) && Contains("GPUNet-D2: none at hand; get https://"));
+                           Contains(w.weights().string()) &&
+                           Contains("GPUNet-D2: none at hand; gpunet pull GPUNet-D2 fetches https://"));
     give_weights(w);
     CHECK_THAT(output_of(w, {"doctor"}),
                Contains("EfficientNet-Lite0: " + (w.weights() / "lite0.safetensors").string()));
@@ -970,3 +1020,420 @@ TEST_CASE("real weights: real photographs are what they show") {
     }
     CHECK_THAT(output_of(w, {"classify", coffee}), Contains("espresso (967)"));
 }
+
+// Selection by measured records: the command and the library.
+
+namespace {
+
+/// Puts records of this machine's CPU and of a V100 into the place's cache, in an order that was never published.
+void give_records(const workplace& w) {
+    gpunet::latency_record gpu;
+    gpu.device = "NVIDIA V100";
+    gpu.engine = "cuDNN 9.19.0";
+    gpu.precision = "fp16";
+    gpu.kind = gpunet::latency_record::origin::measured;
+    gpu.source = "gpunet 0.0.1";
+    gpu.date = "2026-11-22T10:30:00Z";
+    gpunet::latency_record cpu = gpu;
+    cpu.device = gpunet::cpu_name();
+    cpu.engine = gpunet::cpu::backend().name();
+    cpu.precision = "fp32";
+    cpu.source = std::string("gpunet ") + gpunet::version;
+    std::vector<gpunet::model_record> records;
+    double ms = 1;
+    for (const char* name : {"GPUNet-P1", "GPUNet-2", "GPUNet-0", "GPUNet-D1", "lite0", "GPUNet-1", "GPUNet-D2"}) {
+        const std::string known = gpunet::registry::builtin().find(name).name;
+        for (int threads : {1, 2, gpunet::cpu::all_cores()})
+            for (const std::int64_t batch : {1, 8}) {
+                cpu.threads = threads;
+                cpu.batch = batch;
+                cpu.latency = gpunet::milliseconds(ms * 10 * static_cast<double>(batch) / threads);
+                records.emplace_back(known, cpu);
+            }
+        gpu.latency = gpunet::milliseconds(ms);
+        if (known != "GPUNet-D2") records.emplace_back(known, gpu);
+        ms *= 1.25;
+    }
+    std::optional<std::string> warning;
+    gpunet::records_file(w.cache() / "latency.json").add(records, warning);
+}
+
+} // namespace
+
+TEST_CASE("select says what the library says") {
+    const workplace w;
+    give_records(w);
+    gpunet::registry hub = gpunet::registry::builtin();
+    std::optional<std::string> warning;
+    for (const auto& [name, record] : gpunet::records_file(w.cache() / "latency.json").read(warning))
+        hub.add_record(name, record);
+    int chosen = 0, refused = 0;
+    for (const char* device : {"V100", "NVIDIA A100", "cpu", "cpu 1"})
+        for (const char* budget : {"0.6ms", "1200us", "12ms", "1s", ""})
+            for (int variant = 0; variant < 4; ++variant) {
+                const std::string on = device;
+                const bool is_cpu = on.starts_with("cpu");
+                gpunet::selection_query q;
+                q.device = on;
+                if (is_cpu) q = gpunet::query_for(gpunet::cpu::this_device(on == "cpu" ? 0 : 1));
+                std::vector<std::string> arguments = {"select", "--json", "--device", is_cpu ? "cpu" : on};
+                const auto add = [&](const char* option, const char* value) {
+                    arguments.insert(arguments.end(), {option, value});
+                };
+                if (on == "cpu 1") add("--threads", "1");
+                if (*budget) {
+                    add("--budget", budget);
+                    q.budget = gpunet::parse_duration(budget);
+                }
+                if (!*budget || variant == 3) {
+                    add("--objective", "latency");
+                    q.objective = gpunet::objective::latency;
+                }
+                if (variant == 1) {
+                    add("--min-top1", "82");
+                    q.min_top1 = 82;
+                }
+                if (variant == 2) {
+                    add("--batch", "8");
+                    add("--max-memory", "350MB");
+                    q.batch = 8;
+                    q.max_memory = 350000000;
+                }
+                INFO(joined(arguments));
+                const outcome r = w.run(arguments);
+                try {
+                    const auto s = hub.select(q);
+                    ++chosen;
+                    CHECK(r.err == "");
+                    REQUIRE(r.status == 0);
+                    const json said = json::parse(r.out);
+                    CHECK(said["model"] == s.model->name);
+                    CHECK(said["record"] == gpunet::detail::to_json(*s.record));
+                    CHECK(said.contains("published_choice") == (s.published_choice != nullptr));
+                    CHECK(said.value("explanation", "") == s.explanation);
+                    REQUIRE(said["considered"].size() == s.considered.size());
+                    for (std::size_t i = 0; i < s.considered.size(); ++i) {
+                        CHECK(said["considered"][i]["reason"] == s.considered[i].reason);
+                        CHECK(said["considered"][i]["fits"] == s.considered[i].fits);
+                        CHECK(said["considered"][i].contains("memory_bytes") == s.considered[i].memory.has_value());
+                    }
+                } catch (const gpunet::unsupported_error& e) {
+                    ++refused;
+                    check_refused(r, 1, Contains(e.what()));
+                }
+            }
+    CHECK(chosen > 30);
+    CHECK(refused > 10);
+}
+
+TEST_CASE("a measured order other than the published one changes what select says, and it says why") {
+    const workplace w;
+    const std::vector<std::string> arguments = {"select", "--budget", "1.3ms", "--device", "V100"};
+    const std::string before = output_of(w, arguments);
+    CHECK(first_line(before) == "GPUNet-D1");
+    CHECK_THAT(before, Contains("1.24 ms (TensorRT 8, published)") && !Contains("measured here"));
+    give_records(w);
+    const std::string after = output_of(w, arguments);
+    CHECK(first_line(after) == "GPUNet-2"); // 1.25 ms here, where GPUNet-D1 takes 1.953
+    CHECK_THAT(after,
+               Contains("\nby the published figures it would be GPUNet-D1, 1.24 ms (TensorRT 8); measured here it "
+                        "takes 1.953 ms\n") &&
+                   Contains("1.25 ms (cuDNN 9.19.0, measured here; published for this device: 1.68 ms, "
+                            "TensorRT 8)\n") &&
+                   Contains("2.17 ms (TensorRT 8, published), over the budget\n"));
+    const json said = json_of(w, {"select", "--budget", "1.3ms", "--device", "V100", "--json"});
+    CHECK(said["published_choice"] == "GPUNet-D1");
+    CHECK(said["considered"][4]["published_ms"] == 1.24);
+    CHECK(said["considered"][4]["latency_ms"] == 1.953125);
+    CHECK_THAT(output_of(w, {"select", "--objective", "latency", "--min-top1", "82", "--device", "V100"}),
+               StartsWith("GPUNet-2\n1.25 ms, the fastest of top-1 82.0 % on V100, fp16, batch 1\n"));
+    const std::string tight = output_of(w, {"select", "--budget", "1s", "--max-memory", "100MB", "--device", "V100"});
+    CHECK_THAT(tight, Contains("within 1000 ms and in 100 MB on V100") && Contains(", needs "));
+}
+
+TEST_CASE("select --measure measures what is missing, keeps it, and chooses by it") {
+    const workplace w;
+    const std::vector<std::string> arguments = {"select",     "--measure", "--budget",     "60s", "--json",
+                                                "--min-top1", "0",         "--max-memory", "60MB"};
+    const outcome first = w.run(arguments); // only EfficientNet-Lite0 is so small
+    INFO(first.err);
+    REQUIRE(first.status == 0);
+    CHECK(without_noise(first.err) == "gpunet: measuring EfficientNet-Lite0 on this machine, once\n");
+    CHECK(json::parse(first.out)["model"] == "EfficientNet-Lite0");
+    CHECK(json_of(w, arguments) == json::parse(first.out));
+}
+
+TEST_CASE("records of a newer version are neither used nor overwritten") {
+    const workplace w;
+    fs::create_directory(w.cache());
+    test::write_file(w.cache() / "latency.json", R"({"schema": 99})");
+    const outcome r = w.run({"select", "--budget", "1ms", "--device", "V100"});
+    CHECK(r.status == 0);
+    CHECK_THAT(r.err, StartsWith("gpunet: warning: ") && Contains("of a newer gpunet; left alone and not used"));
+    const outcome bench = w.run({"bench", "lite0", "--save"}); // refused before the work
+    CHECK(bench.status == 1);
+    CHECK(bench.out == "");
+    CHECK_THAT(bench.err, Contains("schema: expected an integer from 1 to 2, found 99"));
+    CHECK(test::file_content(w.cache() / "latency.json") == R"({"schema": 99})");
+}
+
+// eval and verify
+
+namespace {
+
+/// Folders 3 and 7 of pictures under `name`, eight in all, of which two cannot be read if `damaged`.
+void make_image_folder(const workplace& w, const std::string& name, bool damaged) {
+    for (const char* folder : {"3", "7"}) fs::create_directories(w / name / folder);
+    for (const char* file : {"png_rgb8.png", "jpg_444.jpg", "jpg_420.jpg"}) {
+        fs::copy_file(images + file, w / name / "3" / file);
+        fs::copy_file(images + file, w / name / "7" / file);
+    }
+    if (!damaged) return;
+    test::write_file(w / name / "3" / "broken.jpg", "no picture");
+    test::write_file(w / name / "7" / "short.png", test::file_content(images + "png_rgb8.png").substr(0, 100));
+}
+
+} // namespace
+
+TEST_CASE("eval gives the library's answers, as text, by class and as JSON") {
+    const workplace w;
+    make_image_folder(w, "val", false);
+    const auto m = [] {
+        gpunet::model small;
+        small.network = gpunet::read_spec(spec_small);
+        small.input.size = small.network.data.resolution;
+        return small;
+    }();
+    const gpunet::network net{m, gpunet::synthetic_weights(gpunet::lower(m)), gpunet::cpu::backend()};
+    const auto data = gpunet::list_image_folder(w / "val", m);
+    const auto expected =
+        gpunet::evaluate(net, m, data.pictures, [](const fs::path& p) { return gpunet::read_image(p); });
+    REQUIRE(expected.count == 6);
+
+    const std::vector<std::string> command = {"eval", "val", "--model", spec_small, "--weights", "synthetic"};
+    const auto with = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), command.begin(), command.end());
+        return more;
+    };
+    for (const char* batch : {"1", "4", "100"}) {
+        const json j = json_of(w, with({"--batch", batch, "--threads", "2", "--json"}));
+        CHECK(has_keys(j, {"model", "folder", "naming", "device", "engine", "precision", "batch", "seconds"}));
+        CHECK(j["naming"] == "numbers");
+        CHECK((j["pictures"] == 6 && j["count"] == 6));
+        CHECK((j["top1_count"] == expected.top1 && j["top5_count"] == expected.top5));
+        CHECK(j["top1"].get<double>() == Approx(expected.top1_percent()));
+        CHECK(j["top5"].get<double>() == Approx(expected.top5_percent()));
+        CHECK(j["failures"].empty());
+        REQUIRE(j["classes"].size() == 2);
+        for (std::size_t i = 0; i < 2; ++i) {
+            const json& row = j["classes"][i];
+            const gpunet::class_score& c = expected.classes[i];
+            CHECK((row["index"] == c.target && row["count"] == 3 && row["folder"] == std::to_string(c.target)));
+            CHECK((row["top1_count"] == c.top1 && row["top5_count"] == c.top5));
+            CHECK(row.contains("mistaken_for") == c.mistaken_for.has_value());
+            if (c.mistaken_for) CHECK(row["mistaken_for"]["index"] == *c.mistaken_for);
+        }
+    }
+    const std::string text = output_of(w, command);
+    CHECK_THAT(text, StartsWith(spec_small + ": top-1 ") && Contains(" % of 6 pictures\n") &&
+                         Contains("2 folders, classes by their numbers; ") && !Contains("most often"));
+    CHECK_THAT(output_of(w, with({"--per-class"})), StartsWith(first_line(text)) && Contains("\n    3  3 ") &&
+                                                        Contains("\n    7  7 ") && Contains("most often taken for"));
+    CHECK(json_of(w, with({"--limit", "2", "--json"}))["count"] == 2);
+
+    // The same pictures under the names of a list.
+    fs::rename(w / "val" / "3", w / "val" / "cat");
+    fs::rename(w / "val" / "7", w / "val" / "dog");
+    test::write_file(w / "names.txt", "a\nb\nc\ncat\ne\nf\ng\ndog\ni\nj\n");
+    const json listed = json_of(w, with({"--classes", "names.txt", "--json"}));
+    CHECK((listed["naming"] == "listed" && listed["top5_count"] == expected.top5));
+    CHECK(listed["classes"][0]["folder"] == "cat");
+    check_refused(w.run(command), 1, Contains("val/cat: expected a folder called by a number from 0 to 9"));
+    test::write_file(w / "names.txt", "cat\ndog\n");
+    check_refused(w.run(with({"--classes", "names.txt"})), 1,
+                  Contains("names.txt: names of class folders: expected 10, one for each class, found 2"));
+}
+
+TEST_CASE("eval goes on after pictures that cannot be read, counts them, and fails in the end") {
+    const workplace w;
+    make_image_folder(w, "val", true);
+    test::write_file(w / "val" / "3" / "notes.txt", "x");
+    const std::vector<std::string> command = {"eval", "val", "--model", spec_small, "--weights", "synthetic", "--json"};
+    const outcome r = w.run(command);
+    CHECK(r.status == 1);
+    const json j = json::parse(r.out);
+    CHECK((j["pictures"] == 8 && j["count"] == 6));
+    REQUIRE(j["failures"].size() == 2);
+    CHECK(j["failures"][0]["image"] == "val/3/broken.jpg");
+    CHECK_THAT(j["failures"][0]["error"].get<std::string>(), StartsWith("val/3/broken.jpg: expected a JPEG or PNG"));
+    CHECK_THAT(r.err, StartsWith("gpunet: warning: val: 1 file that is no picture by its name left out\n") &&
+                          Contains("gpunet: val/3/broken.jpg: ") && Contains("gpunet: val/7/short.png: ") &&
+                          Contains("gpunet: 2 of 8 pictures were not judged\n"));
+
+    for (const char* file : {"png_rgb8.png", "jpg_444.jpg", "jpg_420.jpg"})
+        for (const char* folder : {"3", "7"}) fs::remove(w / "val" / folder / file);
+    const outcome none = w.run(command);
+    CHECK(none.status == 1);
+    CHECK((json::parse(none.out)["count"] == 0 && json::parse(none.out)["top1"].is_null()));
+    const outcome text = w.run({command.begin(), command.end() - 1});
+    CHECK_THAT(text.out, StartsWith(spec_small + ": top-1 - %, top-5 - % of 0 pictures\n"));
+
+    fs::create_directories(w / "empty" / "3");
+    check_refused(w.run({"eval", "empty", "--model", spec_small, "--weights", "synthetic"}), 1,
+                  Contains("empty: expected pictures in the class folders, found none"));
+    check_refused(w.run({"eval", "nowhere", "--model", spec_small, "--weights", "synthetic"}), 1,
+                  Contains("nowhere: expected a folder of class folders, found nothing"));
+    check_refused(w.run({"eval", "val"}), 2, Contains("--model: expected the name of a model"));
+    check_refused(w.run({"eval", "val", "--weights", "synthetic"}), 2, Contains("--weights requires --model"));
+    check_refused(w.run({"eval", "val", "--model", spec_small, "--batch", "0"}), 2, Contains("--batch"));
+    check_refused(w.run({"eval"}), 2, Contains("DIR is required"));
+}
+
+TEST_CASE("verify proves models, says which have nothing to prove by, and fails where anything does") {
+    const workplace w;
+    const json rows = json_of(w, {"verify", "lite0", "--json"});
+    REQUIRE(rows.size() == 1);
+    for (const json& r : rows) {
+        CHECK(has_keys(r, {"model", "device", "precision", "engine", "golden", "max_abs", "top1_same"}));
+        CHECK((r["ok"] == true && r["weights"] == "synthetic" && r["tolerance"] == 1e-4));
+        CHECK(r["relative_l2"].get<double>() < 1e-5);
+        CHECK(r["golden"]["input"]["height"] == 224);
+    }
+    const std::string text = output_of(w, {"verify", "lite0"});
+    CHECK_THAT(text, StartsWith(gpunet::cpu_name() + ", fp32\n") && Contains("EfficientNet-Lite0  synthetic") &&
+                         Contains("1.0e-04") && Contains("ok\n") && !Contains("FAILED"));
+
+    const outcome without = w.run({"verify", spec_small, "lite0"});
+    CHECK(without.status == 1);
+    CHECK_THAT(without.out, Contains(spec_small + " no golden\n") && Contains("ok\n"));
+    CHECK(without.err == "gpunet: 1 model has no golden to compare with\n");
+    CHECK(json::parse(w.run({"verify", spec_small, "--json"}).out)[0]["ok"].is_null());
+
+    // Weights at hand that are not the golden's prove nothing; those that cannot be read are a failure.
+    give_weights(w);
+    CHECK(json_of(w, {"verify", "lite0", "--json"}).size() == 1);
+    test::write_file(w.weights() / "lite0.safetensors", "damaged");
+    const outcome broken = w.run({"verify", "lite0", "--json"});
+    CHECK(broken.status == 1);
+    CHECK(broken.err == "gpunet: 1 of 2 goldens failed\n");
+    const json both = json::parse(broken.out);
+    CHECK((both[0]["ok"] == true && both[1]["ok"] == false && both[1]["weights"] == "pretrained"));
+    CHECK_THAT(both[1]["error"].get<std::string>(), Contains("lite0.safetensors"));
+    CHECK_THAT(w.run({"verify", "lite0"}).out, Contains("pretrained  224x224    FAILED: "));
+
+    check_refused(w.run({"verify", "GPUNet-9"}), 1, Contains("no model is called \"GPUNet-9\""));
+    check_refused(w.run({"verify", "lite0", "--precision", "fp16"}), 1, Contains("the CPU backend computes in fp32"));
+    CHECK(w.content().empty());
+}
+
+TEST_CASE("real weights: verify proves pretrained weights at hand") {
+    const char* assets = std::getenv("GPUNET_TEST_ASSETS");
+    if (!assets || !*assets) {
+        std::cout << "skipped: GPUNET_TEST_ASSETS names no directory with EfficientNet-Lite0.pth and pictures\n";
+        return;
+    }
+    const workplace w;
+    const outcome r = w.run({"verify", "lite0", "--json"}, {{"GPUNET_WEIGHTS_DIR", fs::absolute(assets).string()}});
+    CHECK(r.err == "");
+    REQUIRE(r.status == 0);
+    const json rows = json::parse(r.out);
+    REQUIRE(rows.size() == 2);
+    CHECK((rows[1]["weights"] == "pretrained" && rows[1]["ok"] == true));
+}
+
+#ifdef GPUNET_CLI_ON_FAKE_GPU
+TEST_CASE("verify and eval run on a GPU") {
+    const workplace w;
+    const outcome v = w.run_on_fake_gpu({"verify", "lite0", "--device", "cuda", "--json"});
+    INFO(v.err);
+    REQUIRE(v.status == 0);
+    const json row = json::parse(v.out)[0];
+    CHECK_THAT(row["engine"].get<std::string>(), StartsWith("cuDNN 9."));
+    CHECK((row["ok"] == true && row["precision"] == "fp16" && row["tolerance"] == 5e-3));
+    CHECK(row["relative_l2"].get<double>() > 1e-5); // rounded to half precision
+    make_image_folder(w, "val", false);
+    const outcome r = w.run_on_fake_gpu({"eval", "val", "--model", spec_small, "--weights", "synthetic", "--json"});
+    INFO(r.err);
+    REQUIRE(r.status == 0);
+    CHECK((json::parse(r.out)["count"] == 6 && json::parse(r.out)["precision"] == "fp16"));
+}
+#endif
+
+// The report.
+
+namespace {
+
+/// As `bench --save` does, on two threads.
+void keep_measurement(const workplace& w, const std::string& model, double ms) {
+    gpunet::measurement m;
+    m.median = m.p95 = m.p99 = gpunet::milliseconds(ms);
+    m.runs = 20;
+    std::optional<std::string> warning;
+    const gpunet::latency_record r = gpunet::make_record(gpunet::cpu::this_device(2), 1, m);
+    gpunet::records_file(w.cache() / "latency.json").add({{model, r}}, warning);
+}
+
+} // namespace
+
+TEST_CASE("report writes one page about this machine") {
+    const workplace w;
+    CHECK(output_of(w, {"report"}) == "report.html: 8 models\n");
+    CHECK(w.content() == std::vector<std::string>{"report.html"});
+    const std::string published = test::file_content(w / "report.html");
+    CHECK_THAT(published, StartsWith("<!DOCTYPE html>\n") && EndsWith("</html>\n"));
+    CHECK_THAT(published, Contains("Nothing is measured on this machine yet."));
+    CHECK_FALSE(fs::exists(w.cache()));
+    CHECK(output_of(w, {"report", "-o", "-"}) == published);
+    CHECK(output_of(w, {"report", "--title", "Ours <b>", "-o", "other.html"}) == "other.html: 8 models\n");
+    CHECK_THAT(test::file_content(w / "other.html"), Contains("<title>Ours &lt;b&gt;</title>"));
+
+    keep_measurement(w, "GPUNet-0", 30);
+    const std::string measured = output_of(w, {"report", "-o", "-", "--threads", "2", "--budget", "40ms"});
+    CHECK_THAT(measured, Contains("Within 40 ms the most accurate model on this machine is <strong>GPUNet-0</strong>"));
+    CHECK_THAT(measured, Contains("1 of 8 models measured here"));
+    CHECK_THAT(output_of(w, {"report", "-o", "-", "--threads", "2", "--budget", "20ms"}),
+               Contains("No model on this machine takes at most 20 ms: the fastest is <strong>GPUNet-0</strong>"));
+}
+
+TEST_CASE("report measures the layers of a model, by default of the most accurate one measured") {
+    const workplace w;
+    const std::string page = output_of(w, {"report", "-o", "-", "--layers", spec_small, "--threads", "1"});
+    CHECK_THAT(page,
+               Contains("Time of each layer of ") && Contains("1 thread") && Contains("<th scope=\"row\">2 head</th>"));
+    check_refused(w.run({"report", "--layers"}), 2, Contains("--layers: expected the name of a model"));
+    check_refused(w.run({"report", "--layers", "GPUNet-9"}), 1, Contains("no model is called \"GPUNet-9\""));
+    keep_measurement(w, "EfficientNet-Lite0", 30);
+    CHECK_THAT(output_of(w, {"report", "-o", "-", "--threads", "2", "--layers"}),
+               Contains("Time of each layer of EfficientNet-Lite0") && !Contains("Time of each layer of GPUNet"));
+    CHECK(w.content().empty());
+}
+
+TEST_CASE("a report that cannot be made is refused in words, and leaves what was there") {
+    const workplace w;
+    fs::create_directory(w / "taken");
+    test::write_file(w / "earlier.html", "earlier");
+    check_refused(w.run({"report", "--budget", "soon"}), 2, Contains("--budget: expected a positive time"));
+    check_refused(w.run({"report", "-o"}), 2, Contains("-o"));
+    check_refused(w.run({"report", "-o", "taken"}), 1, Contains("taken: cannot be written: it is a directory"));
+    check_refused(w.run({"report", "-o", "absent/report.html"}), 1, Contains("absent/report.html: cannot create"));
+    check_refused(w.run_on_full_disk({"report", "-o", "earlier.html"}), 1,
+                  Contains("earlier.html: cannot write: File too large"));
+    CHECK(test::file_content(w / "earlier.html") == "earlier");
+    CHECK(w.content() == std::vector<std::string>{"earlier.html", "taken"});
+    fs::create_directories(w.cache());
+    test::write_file(w.cache() / "latency.json", "damaged");
+    const outcome warned = w.run({"report"});
+    CHECK(warned.status == 0);
+    CHECK_THAT(warned.err, StartsWith("gpunet: warning: ") && Contains("set aside as"));
+}
+
+#ifdef GPUNET_CLI_ON_FAKE_GPU
+TEST_CASE("on a GPU: report names it, and times the layers there") {
+    const workplace w;
+    const outcome r = w.run_on_fake_gpu({"report", "-o", "-", "--layers", spec_small});
+    INFO(r.err);
+    REQUIRE(r.status == 0);
+    CHECK_THAT(r.out, Contains("<dt>GPU 0</dt>") && Contains("<dt>Driver</dt>") &&
+                          Contains(", fp16, batch 1. Each layer") && Contains("Time of each layer of "));
+}
+#endif

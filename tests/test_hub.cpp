@@ -265,6 +265,7 @@ TEST_CASE("a model's record survives being written and read") {
         json document = gpunet::detail::to_json(m);
         document["schema"] = 1;
         document["network"] = model_file(m.name)["network"];
+        document["goldens"] = model_file(m.name)["goldens"]; // the record as JSON leaves out their logits
         const model back = parse_model(document.dump(), "again");
         CHECK(gpunet::detail::to_json(back) == gpunet::detail::to_json(m));
         CHECK(back.network == m.network);
@@ -318,7 +319,17 @@ TEST_CASE("a malformed record is refused naming file, place, what was expected a
         {at("/weights/0", 7), "m.json: weights[0]: expected an object, found 7"},
         {at("/weights/0/url", 7), "m.json: weights[0]: url: expected a string, found 7"},
         {at("/weights/0/size", -1), "m.json: weights[0]: size: expected an integer from 1 to 1099511627776, found -1"},
-        {without("/weights/0", "member"), "m.json: weights[0]: member: expected a string, found nothing"},
+        {at("/weights/0/member", 7), "m.json: weights[0]: member: expected a string, found 7"},
+        {at("/weights/0/path", "/w.pth"), "m.json: weights[0]: expected one of url, package and path, found several"},
+        {without("/weights/0", "url"), "m.json: weights[0]: expected one of url, package and path, found none of them"},
+        {at("/weights/0", {{"package", "p"}, {"member", "m"}, {"licence", "l"}}),
+         "m.json: weights[0]: package: expected \"name==version\", found \"p\""},
+        {at("/weights/0", {{"package", "p==1"}, {"licence", "l"}}),
+         "m.json: weights[0]: member: expected a string, found nothing"},
+        {at("/weights/0", {{"path", "w.pth"}, {"licence", "l"}}),
+         "m.json: weights[0]: path: expected an absolute path or one that begins with ~/, found \"w.pth\""},
+        {at("/weights/0/sha256", "ab"), "m.json: weights[0]: sha256: expected a SHA-256 of 64 lower-case"},
+        {at("/weights/0/archive_sha256", "AB"), "m.json: weights[0]: archive_sha256: expected a SHA-256"},
         {without("/weights/0", "licence"), "m.json: weights[0]: licence: expected a string, found nothing"},
         {at("/latency/1/latency_ms", 0), "m.json: latency[1]: latency_ms: expected a number above 0.0"},
         {at("/latency/0/batch", 0), "m.json: latency[0]: batch: expected an integer from 1 to 1048576, found 0"},

@@ -6,6 +6,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <optional>
@@ -38,6 +42,18 @@ latency_record complete() {
     r.runs = 77;
     r.p95 = gpunet::milliseconds(13.5);
     r.p99 = gpunet::milliseconds(14.125);
+    r.spread = gpunet::milliseconds(0.75);
+    r.noisy = true;
+    return r;
+}
+
+/// As of a GPU.
+latency_record of_gpu() {
+    latency_record r = measured(record("NVIDIA X1", "cuDNN 9.19.0", "fp16", 1, 0.5));
+    r.uuid = "GPU-00112233-4455-6677-8899-aabbccddeeff";
+    r.driver = "580.65.06";
+    r.spread = gpunet::milliseconds(0); // all runs took the same
+    r.host = gpunet::milliseconds(0.625);
     return r;
 }
 
@@ -82,9 +98,25 @@ TEST_CASE("records come back as they were written") {
     CHECK(r.runs == 77);
     CHECK(r.p95 == expected.p95);
     CHECK(r.p99 == expected.p99);
+    CHECK(r.spread == expected.spread);
+    CHECK(r.noisy);
+    CHECK_FALSE(r.uuid);
     CHECK(records[1].second.device == "\"quoted\"\n\u00b5");
     CHECK_FALSE(records[1].second.threads);
     CHECK_FALSE(records[1].second.p99);
+    CHECK_FALSE(records[1].second.spread);
+    CHECK_FALSE(records[1].second.noisy);
+    add(path, {{"GPUNet-2", of_gpu()}});
+    const latency_record gpu = read(path).back().second;
+    CHECK(gpu.uuid == of_gpu().uuid);
+    CHECK(gpu.driver == "580.65.06");
+    CHECK(gpu.spread == gpunet::milliseconds(0));
+    CHECK(gpu.host == of_gpu().host);
+    const auto document = nlohmann::json::parse(file_content(path)); // as other programs read it
+    CHECK(document["schema"] == 2);
+    CHECK(document["records"][0]["spread_ms"] == 0.75);
+    CHECK(document["records"][0]["noisy"] == true);
+    CHECK(document["records"][2]["driver"] == "580.65.06");
     CHECK(files_beside(path) == std::set<std::string>{"latency.json"});
 }
 
@@ -101,15 +133,19 @@ TEST_CASE("a record takes the place of an older one of the same thing, and of no
     others[2].engine = "oneDNN 3";
     others[3].precision = "bf16";
     others[4].device = "Another CPU";
+    others.insert(others.end(), 3, complete());
+    others[5].source = "gpunet 0.0.1";
+    others[6].driver = "570.1";
+    others[7].uuid = "GPU-1";
     for (const auto& r : others) add(path, {{"GPUNet-0", r}});
     add(path, {{"GPUNet-1", complete()}});
-    CHECK(read(path).size() == 7);
+    CHECK(read(path).size() == 10);
     add(path, {{"GPUNet-0", faster}});
     const auto records = read(path);
-    CHECK(records.size() == 7);
+    CHECK(records.size() == 10);
     CHECK(std::count_if(records.begin(), records.end(), [](const auto& r) { return r.second.date == "2027"; }) == 1);
     add(path, {{"GPUNet-2", complete()}, {"GPUNet-2", faster}}); // the later of one call counts too
-    CHECK(read(path).size() == 8);
+    CHECK(read(path).size() == 11);
     CHECK(read(path).back().second.date == "2027");
 }
 
@@ -125,8 +161,15 @@ TEST_CASE("a damaged file of records is set aside whole, and the warning says so
         {"{\"schema\": 1, \"rec", "not valid JSON"},
         {"[]", "expected an object, found []"},
         {"\xFF\xFE", "not valid JSON"},
-        {with("\"schema\": 1", "\"schema\": 2"), "schema: expected an integer from 1 to 1, found 2"},
-        {with("\"schema\": 1,", ""), "schema: expected an integer from 1 to 1, found nothing"},
+        {with("\"schema\": 1", "\"schema\": 0"), "schema: expected an integer from 1 to 1048576, found 0"},
+        {with("\"schema\": 1", "\"schema\": \"1\""), "schema: expected an integer from 1 to 1048576, found \"1\""},
+        {with("\"schema\": 1,", ""), "schema: expected an integer from 1 to 1048576, found nothing"},
+        {with("\"latency_ms\": 1", "\"latency_ms\": 1, \"spread_ms\": -1"), "records[0]: spread_ms: expected"},
+        {with("\"latency_ms\": 1", "\"latency_ms\": 1, \"spread_ms\": -0.5"),
+         "records[0]: spread_ms: expected a number from 0, found -0.5"},
+        {with("\"latency_ms\": 1", "\"latency_ms\": 1, \"noisy\": 1"),
+         "records[0]: noisy: expected true or false, found 1"},
+        {with("\"latency_ms\": 1", "\"latency_ms\": 1, \"uuid\": 1"), "records[0]: uuid: expected a string, found 1"},
         {with("\"latency_ms\": 1", "\"latency_ms\": -1"), "records[0]: latency_ms: expected a number above 0.0"},
         {with("\"latency_ms\": 1", "\"latency_ms\": null"), "records[0]: latency_ms: expected a number"},
         {with("\"latency_ms\": 1", "\"latency_ms\": 1e999"), "not valid JSON"},
@@ -154,6 +197,69 @@ TEST_CASE("a damaged file of records is set aside whole, and the warning says so
         add(path, {{"GPUNet-0", complete()}});
         CHECK(read(path).size() == 1);
         CHECK(file_content(aside) == text);
+    }
+}
+
+TEST_CASE("a file of schema 1 is read, and is schema 2 once something is added") {
+    const test::temporary_folder folder;
+    const fs::path path = folder / "latency.json";
+    const std::string text = R"({"schema": 1, "records": [{"model": "GPUNet-0", "device": "Some CPU @ 2.50GHz",
+        "engine": "oneDNN 2.6.3", "precision": "fp32", "batch": 4, "latency_ms": 20.5, "kind": "measured",
+        "source": "gpunet 0.1.0", "date": "2026-01-02T03:04:05Z", "threads": 8, "runs": 55, "p95_ms": 21.5}]})";
+    write_file(path, text);
+    const auto old = read(path);
+    REQUIRE(old.size() == 1);
+    CHECK(old[0].second.latency.count() == 20.5);
+    CHECK(old[0].second.source == "gpunet 0.1.0");
+    CHECK_FALSE(old[0].second.driver);
+    CHECK_FALSE(old[0].second.noisy);
+    CHECK(file_content(path) == text); // reading changes nothing
+    latency_record newer = complete();
+    newer.source = "gpunet 0.1.0";
+    add(path, {{"GPUNet-1", complete()}});
+    CHECK(nlohmann::json::parse(file_content(path))["schema"] == 2);
+    CHECK(read(path).size() == 2);
+    CHECK(read(path)[0].second.date == "2026-01-02T03:04:05Z");
+    add(path, {{"GPUNet-0", newer}}); // the same thing, measured again
+    CHECK(read(path).size() == 2);
+    CHECK(read(path).back().second.latency == newer.latency);
+    CHECK(files_beside(path) == std::set<std::string>{"latency.json"});
+}
+
+TEST_CASE("a file of a newer version is left alone") {
+    const test::temporary_folder folder;
+    const fs::path path = folder / "latency.json";
+    const std::string text = R"({"schema": 3, "whatever": ["comes"]})";
+    write_file(path, text);
+    std::optional<std::string> warning;
+    CHECK(records_file(path).read(warning).empty());
+    REQUIRE(warning);
+    const std::string found = path.string() + ": schema: expected an integer from 1 to 2, found 3, of a newer gpunet";
+    CHECK(*warning == found + "; left alone and not used");
+    CHECK(message_of<gpunet::io_error>([&] { records_file(path).add({{"GPUNet-0", complete()}}, warning); }) == found);
+    CHECK(file_content(path) == text);
+    CHECK(files_beside(path) == std::set<std::string>{"latency.json"});
+    const variable cache("GPUNET_CACHE", path.parent_path().string());
+    CHECK(gpunet::local_registry(&warning).models().size() == gpunet::registry::builtin().models().size());
+    CHECK_THAT(*warning, Contains("of a newer gpunet"));
+}
+
+TEST_CASE("a reader that sees damage does not set aside what another process has put in its place") {
+    const test::temporary_folder folder;
+    const fs::path path = folder / "latency.json";
+    for (int round = 0; round < 20; ++round) {
+        write_file(path, "damaged");
+        std::vector<std::thread> readers;
+        for (int i = 0; i < 4; ++i)
+            readers.emplace_back([&] {
+                std::optional<std::string> warning;
+                static_cast<void>(records_file(path).read(warning));
+            });
+        std::optional<std::string> warning;
+        records_file(path).add({{"GPUNet-0", complete()}}, warning);
+        for (std::thread& t : readers) t.join();
+        CHECK(read(path).size() == 1);
+        CHECK(file_content(folder / "latency.json.damaged") == "damaged");
     }
 }
 
@@ -263,6 +369,43 @@ TEST_CASE("threads and processes that add at once lose nothing") {
     CHECK(files_beside(path) == std::set<std::string>{"latency.json"});
 }
 
+TEST_CASE("a writer killed at any moment leaves all that was there, and no lock") {
+    const test::temporary_folder folder;
+    const fs::path path = folder / "latency.json";
+    add(path, {{"GPUNet-0", complete()}});
+    std::size_t known = 1;
+    int killed = 0;
+    std::uint32_t random = 1;
+    const auto start = std::chrono::steady_clock::now();
+    const auto enough = [&] { return killed >= 8 && known > 1; };
+    for (int round = 1; std::chrono::steady_clock::now() - start < std::chrono::seconds(enough() ? 1 : 20); ++round) {
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            try {
+                std::optional<std::string> warning;
+                latency_record r = complete();
+                for (r.batch = 1000 * round;; ++r.batch) records_file(path).add({{"GPUNet-0", r}}, warning);
+            } catch (...) {
+                ::_exit(1);
+            }
+        }
+        random = random * 1664525U + 1013904223U;
+        std::this_thread::sleep_for(std::chrono::microseconds(random >> 17)); // to 33 ms
+        ::kill(child, SIGKILL);
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        killed += WIFSIGNALED(status) ? 1 : 0;
+        const auto records = read(path); // without a warning
+        CHECK(records.size() >= known);
+        known = records.size();
+    }
+    CHECK(killed >= 8);
+    CHECK(known > 1); // some got through
+    add(path, {{"GPUNet-1", complete()}});
+    CHECK(read(path).size() == known + 1);
+}
+
 TEST_CASE("a registry of this machine has its measurements") {
     const test::temporary_folder folder;
     const variable cache("GPUNET_CACHE", (folder / "cache").string());
@@ -335,6 +478,7 @@ TEST_CASE("missing weights are an error that says where they belong and come fro
     const test::temporary_folder folder;
     const variable cache("GPUNET_CACHE", (folder / "cache").string());
     const variable list("GPUNET_WEIGHTS_DIR", (folder / "a").string());
+    const variable offline("GPUNET_OFFLINE", "1");
     const auto hub = gpunet::registry::builtin();
     for (const auto& m : hub) {
         const std::string message =

@@ -3,13 +3,16 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
 using Catch::Contains;
 using core_test::message_of;
+using gpunet::latency_record;
 using gpunet::milliseconds;
 using gpunet::parse_duration;
 using gpunet::same_device;
@@ -198,7 +201,8 @@ TEST_CASE("what was measured here comes before what was published") {
         model("b", 60, {record("X1", "E", "fp16", 1, 2)})};
     CHECK(chosen(models, query("X1", 3)) == "a");
     CHECK(chosen(models, query("X1", 2)) == "b"); // though a publication says a takes 1 ms
-    CHECK(gpunet::select(models, query("X1", 3)).considered[0].reason == "3 ms (F, measured here)");
+    CHECK(gpunet::select(models, query("X1", 3)).considered[0].reason ==
+          "3 ms (F, measured here; published for this device: 1 ms, E)");
     std::swap(models[0].latency[0], models[0].latency[1]); // the order does not matter
     CHECK(chosen(models, query("X1", 2)) == "b");
     selection_query q = query("X1", 2);
@@ -264,32 +268,170 @@ TEST_CASE("a measurement joins the registry and replaces an older one of the sam
     CHECK(own.select(q).record->latency.count() == 7);
 }
 
-TEST_CASE("a percentile is the nearest rank") {
-    std::vector<milliseconds> sorted;
-    for (int i = 1; i <= 100; ++i) sorted.emplace_back(i);
-    CHECK(gpunet::percentile(sorted, 0.5).count() == 50);
-    CHECK(gpunet::percentile(sorted, 0.95).count() == 95);
-    CHECK(gpunet::percentile(sorted, 0.99).count() == 99);
-    CHECK(gpunet::percentile(sorted, 1.0).count() == 100);
-    CHECK(gpunet::percentile(sorted, 0.0).count() == 1);
-    sorted.resize(20);
-    CHECK(gpunet::percentile(sorted, 0.5).count() == 10);
-    CHECK(gpunet::percentile(sorted, 0.95).count() == 19);
-    CHECK(gpunet::percentile(sorted, 0.99).count() == 20);
-    CHECK(gpunet::percentile({milliseconds(3)}, 0.5).count() == 3);
-    CHECK(gpunet::percentile({milliseconds(3), milliseconds(4), milliseconds(9)}, 0.5).count() == 4);
+TEST_CASE("where the measured order is not the published one, the choice differs and is explained") {
+    std::vector<gpunet::model> models = {model("a", 70, {record("X1", "T", "fp16", 1, 1)}),
+                                         model("b", 80, {record("X1", "T", "fp16", 1, 2)})};
+    const auto before = gpunet::select(models, query("X1", 2));
+    CHECK(before.model->name == "b");
+    CHECK(before.published_choice == before.model);
+    CHECK(before.explanation == "");
+    CHECK(before.considered[1].published == before.record);
+    models[0].latency.push_back(measured(record("X1", "E 1", "fp16", 1, 1.9)));
+    models[1].latency.push_back(measured(record("X1", "E 1", "fp16", 1, 2.5)));
+    const auto after = gpunet::select(models, query("X1", 2));
+    CHECK(after.model->name == "a");
+    CHECK(after.published_choice->name == "b");
+    CHECK(after.explanation == "by the published figures it would be b, 2 ms (T); measured here it takes 2.5 ms");
+    CHECK(after.considered[0].reason == "1.9 ms (E 1, measured here; published for this device: 1 ms, T)");
+    CHECK(after.considered[1].reason ==
+          "2.5 ms (E 1, measured here; published for this device: 2 ms, T), over the budget");
+    CHECK(after.considered[1].published->latency.count() == 2);
+
+    models[1].latency.pop_back(); // a measurement for one of them only
+    models[0].latency.back().latency = milliseconds(2.1);
+    const auto mixed = gpunet::select(models, query("X1", 2));
+    CHECK(mixed.model->name == "b");
+    CHECK(mixed.explanation == "");
+    models[1].latency.clear();
+    models[1].latency.push_back(measured(record("X1", "E 1", "fp16", 1, 0.5)));
+    models[0].latency.pop_back();
+    CHECK(gpunet::select(models, query("X1", 2)).explanation ==
+          "by the published figures it would be a, 1 ms (T)"); // which is not measured here
 }
 
-TEST_CASE("measuring warms up, then times as many runs as it was told") {
-    int runs = 0;
-    gpunet::measure_options o;
-    o.warmup = o.duration = milliseconds(0);
-    const auto m = gpunet::measure([&] { ++runs; }, o);
-    CHECK(runs == o.min_warmup_runs + o.min_runs);
-    CHECK(m.runs == o.min_runs);
-    CHECK(m.median <= m.p95);
-    CHECK(m.p95 <= m.p99);
-    o.duration = milliseconds(1e6);
-    o.max_runs = 30;
-    CHECK(gpunet::measure([] {}, o).runs == 30);
+TEST_CASE("of measurements of one engine the newest counts, and one of now before any") {
+    const auto at = [](const char* engine, const char* date, double ms) {
+        latency_record r = measured(record("C", engine, "fp32", 1, ms), 4);
+        r.date = date;
+        return r;
+    };
+    std::vector<gpunet::model> models = {model(
+        "a", 70,
+        {at("oneDNN 2.6.3", "2026-01-02", 3), at("oneDNN 2.7", "2026-01-03", 5), at("oneDNN 2.6.3", "2026-01-01", 1)})};
+    selection_query q = query("C", 10);
+    q.precision = "fp32";
+    q.threads = 4;
+    const auto chosen_ms = [&] { return gpunet::select(models, q).record->latency.count(); };
+    const auto reason = [&] { return gpunet::select(models, q).considered[0].reason; };
+    CHECK(chosen_ms() == 5); // though the others were faster
+    CHECK(reason() == "5 ms (oneDNN 2.7, measured here)");
+    q.now = {"C", "fp32", "oneDNN 2.6.3"};
+    CHECK(chosen_ms() == 3);
+    CHECK(reason() == "3 ms (oneDNN 2.6.3, measured here)");
+    q.now.engine = "oneDNN 3.0"; // no record is of now: the newest, saying so
+    CHECK(chosen_ms() == 5);
+    CHECK(reason() == "5 ms (oneDNN 2.7, measured here; now oneDNN 3.0)");
+    q.now.engine = "cuDNN 9.19.0"; // is no later version of oneDNN
+    CHECK(reason() == "5 ms (oneDNN 2.7, measured here)");
+
+    models[0].latency.push_back(at("Other 1", "2025", 4)); // another engine is an alternative: the faster counts
+    CHECK(chosen_ms() == 4);
+    q.now.engine = "Other 2";
+    CHECK(chosen_ms() == 5); // but not one that is out of date
+
+    models[0].latency = {at("oneDNN 2.7", "2026", 2)};
+    models[0].latency[0].noisy = true;
+    models[0].latency[0].source = "gpunet 0.0.1";
+    q.now.engine = "oneDNN 2.7";
+    CHECK(reason() == std::string("2 ms (oneDNN 2.7, measured here, noisy; now gpunet ") + gpunet::version + ")");
+}
+
+TEST_CASE("a measurement with another driver, or on another GPU of the same name, gives way and says so") {
+    const auto on = [](const char* uuid, const char* driver, double ms) {
+        latency_record r = measured(record("NVIDIA X1", "cuDNN 9.19.0", "fp16", 1, ms));
+        r.uuid = uuid;
+        r.driver = driver;
+        return r;
+    };
+    std::vector<gpunet::model> models = {model("a", 70, {on("GPU-1", "570.1", 1), on("GPU-2", "580.2", 2)})};
+    const gpunet::device first = {"NVIDIA X1", "fp16", "cuDNN 9.19.0", {}, "GPU-1", "570.1"};
+    gpunet::device now = first;
+    const auto reason = [&] {
+        return gpunet::select(models, gpunet::query_for(now, milliseconds(5))).considered[0].reason;
+    };
+    CHECK(reason() == "1 ms (cuDNN 9.19.0, measured here)");
+    now.uuid = "GPU-2";
+    now.driver = "580.2";
+    CHECK(reason() == "2 ms (cuDNN 9.19.0, measured here)");
+    now.uuid = "GPU-3";
+    CHECK(reason() == "1 ms (cuDNN 9.19.0, measured here; now driver 580.2, another GPU of that name)");
+    now = first;
+    now.driver = "590.3";
+    CHECK(reason() == "1 ms (cuDNN 9.19.0, measured here; now driver 590.3)");
+    now.engine = "cuDNN 9.20.0";
+    CHECK(reason() == "1 ms (cuDNN 9.19.0, measured here; now cuDNN 9.20.0, driver 590.3)");
+    models[0].latency[0].uuid.reset(); // of an older file: nothing is known to have changed
+    models[0].latency[0].driver.reset();
+    now.engine = "cuDNN 9.19.0";
+    CHECK(reason() == "1 ms (cuDNN 9.19.0, measured here)");
+    selection_query q = gpunet::query_for(now, milliseconds(5));
+    CHECK(q.device == now.name);
+    CHECK(q.precision == "fp16");
+    CHECK(gpunet::query_for(gpunet::this_device()).device == gpunet::cpu_name());
+}
+
+TEST_CASE("the objective latency chooses the fastest model that will do") {
+    selection_query q;
+    q.device = "V100";
+    q.objective = gpunet::objective::latency;
+    CHECK(chosen(q) == "GPUNet-P0"); // as fast as GPUNet-0 and more accurate
+    q.min_top1 = 82;
+    CHECK(chosen(q) == "GPUNet-D1");
+    CHECK(hub().select(q).published_choice->name == "GPUNet-D1");
+    q.min_top1 = 82.6;
+    CHECK(chosen(q) == "GPUNet-D2");
+    q.budget = milliseconds(2);
+    CHECK_THAT(refusal(q), Contains("no model within 2 ms and of top-1 82.6 % on V100") &&
+                               Contains("the nearest is GPUNet-D2 at 2.17 ms"));
+    q.min_top1 = 99;
+    q.budget.reset();
+    CHECK_THAT(refusal(q), Contains("no model of top-1 99.0 % on V100"));
+    q = query("V100", 1);
+    q.budget.reset(); // the most accurate, whatever it takes
+    CHECK(chosen(q) == "GPUNet-D2");
+}
+
+TEST_CASE("a model may need no more memory than asked") {
+    selection_query q = query("V100", 5);
+    q.max_memory = std::int64_t{1} << 40;
+    const auto all = hub().select(q);
+    CHECK(all.model->name == "GPUNet-D2");
+    CHECK_FALSE(all.considered[0].memory); // no record
+    std::int64_t d2 = 0, least = *q.max_memory;
+    for (const auto& c : all.considered) {
+        if (!c.record) continue;
+        REQUIRE(c.memory);
+        const auto net = gpunet::lower(c.model->network);
+        CHECK(*c.memory == gpunet::count_memory(net, 1, gpunet::memory_model::gpu("fp16")).total());
+        if (c.model == all.model) d2 = *c.memory;
+        least = std::min(least, *c.memory);
+    }
+    q.max_memory = d2; // inclusive
+    CHECK(chosen(q) == "GPUNet-D2");
+    q.max_memory = d2 - 1;
+    const auto smaller = hub().select(q);
+    CHECK(smaller.model->name == "GPUNet-D1");
+    CHECK_THAT(smaller.considered[5].reason, Contains(", needs ") && Contains(" MB, more than asked"));
+    q.max_memory = least - 1;
+    CHECK_THAT(refusal(q), Contains("no model within 5 ms and in ") && Contains("the nearest is ") && Contains(" MB"));
+
+    // On a CPU: float32, with the second copy of the weights.
+    gpunet::registry own = hub();
+    own.add_record("GPUNet-0", measured(record("C", "oneDNN 2.6.3", "fp32", 4, 9), 2));
+    selection_query cpu = query("C", 10);
+    cpu.precision = "fp32";
+    cpu.batch = 4;
+    cpu.max_memory = std::int64_t{1} << 40;
+    CHECK(own.select(cpu).considered[1].memory ==
+          gpunet::count_memory(gpunet::lower(own.find("GPUNet-0").network), 4, gpunet::memory_model::cpu()).total());
+}
+
+TEST_CASE("whether a model is eligible is asked once") {
+    int asked = 0;
+    selection_query q = query("V100", 3);
+    q.eligible = [&](const gpunet::model&) { return ++asked, true; };
+    static_cast<void>(hub().select(q));
+    CHECK(asked == 7); // of the models with records
+    q.eligible = [](const gpunet::model&) { return false; };
+    CHECK_THAT(refusal(q), Contains("no model with weights at hand has a known latency for V100, fp16, batch 1"));
 }

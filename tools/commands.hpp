@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -49,13 +50,19 @@ void add_bench(CLI::App&, options&);
 void add_convert(CLI::App&, options&);
 void add_doctor(CLI::App&, options&);
 void add_plan(CLI::App&, options&);
+void add_pull(CLI::App&, options&);
+void add_cache(CLI::App&, options&);
+void add_eval(CLI::App&, options&);
+void add_verify(CLI::App&, options&);
+void add_report(CLI::App&, options&);
 
 /// Prints to standard error, once, what is wrong with this machine's records.
 registry open_registry();
 
 /// The model of a registry name, or a record around the network of a spec file.
 model open_model(const registry&, const std::string& name_or_path);
-tensor_store open_weights(const model&, const model_choice&);
+/// The weights that were chosen; the model's own are fetched where none are at hand, unless --offline.
+tensor_store open_weights(const model&, const model_choice&, const options&);
 any_network open_network(const model&, const tensor_store&, const options&);
 
 /// What is computed on, with what.
@@ -68,12 +75,27 @@ struct device_choice {
 device_choice choose_device(const options&);
 /// The name that latency records give it.
 std::string name_of(const device_choice&);
+/// The same with all that latency records say of it.
+device describe(const device_choice&, const options&);
 int thread_count(const options&);
 /// The value of --budget. @throws usage_error
 milliseconds parse_budget(const std::string&);
 
-/// Measures on synthetic weights, which take as long as any.
-std::vector<model_record> bench_model(const model&, const std::vector<std::int64_t>& batches, const options&);
+/// A network with synthetic weights, which take as long as any, ready to be measured at a shape.
+struct measurable {
+    any_network net;
+    std::function<latency_record(const context_options&, const measure_options&)> measure;
+};
+measurable open_measurable(const model&, const device_choice&, const options&);
+/// Keeps measurements in this machine's records. What is wrong with them is printed.
+/// @throws io_error where they cannot be kept
+void keep(const std::vector<model_record>&);
+/// Measures what the question about a device lacks, saying so, and keeps each measurement; one that cannot be kept is a
+/// warning.
+void measure_missing(registry&, const selection_query&, const device_choice&, const options&);
+
+/// Adds --weights and --checkpoint-entry.
+CLI::Option* add_weights_options(CLI::App& command, model_choice&, bool required);
 
 void print(const detail::json&);
 void warn(const std::string&);

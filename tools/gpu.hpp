@@ -3,7 +3,6 @@
 
 #include "commands.hpp"
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,17 +13,15 @@ std::string why_not();
 int count();
 /// @throws argument_error, unsupported_error
 std::string name(int ordinal);
+/// What it computes in by itself: tf32 and bf16 came with compute capability 8.0. @throws what `name` does
+std::vector<std::string> precisions(int ordinal);
 
 any_network open(const spec::network&, const tensor_store&, int ordinal, const std::string& precision, const options&);
 
-/// One batch size: by the device's events, input and scores on the device; and by the host's clock, from host memory to
-/// host memory.
-struct timing {
-    std::string engine;
-    measurement device, host;
-};
-std::vector<timing> bench(const spec::network&, const tensor_store&, int ordinal, const std::string& precision,
-                          const std::vector<context_options>& shapes, const options&);
+/// A GPU as latency records describe it. @throws what `name` does
+device describe(int ordinal, const std::string& precision);
+measurable open_measurable(const spec::network&, const tensor_store&, int ordinal, const std::string& precision,
+                           const options&);
 
 /// The lines of `gpunet doctor`.
 void doctor();

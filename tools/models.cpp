@@ -1,8 +1,9 @@
-// list, show, select, and what all commands share about models.
+// list, show, and what all commands share about models.
 #include "commands.hpp"
 #include "gpu.hpp"
+#include "pull.hpp"
 
-#include <gpunet/cpu/backend.hpp>
+#include <gpunet/cpu/this_device.hpp>
 #include <gpunet/graph/count.hpp>
 #include <gpunet/graph/lower.hpp>
 #include <gpunet/weights/synthetic.hpp>
@@ -48,11 +49,13 @@ model open_model(const registry& known, const std::string& name_or_path) {
     return m;
 }
 
-tensor_store open_weights(const model& m, const model_choice& choice) {
-    checkpoint_options o;
-    o.select = choice.entry;
+tensor_store open_weights(const model& m, const model_choice& choice, const options& common) {
+    load_options o;
+    o.checkpoint.select = choice.entry;
+    o.offline = common.offline;
+    o.progress = pull_display();
     if (choice.weights == "synthetic") return synthetic_weights(lower(m.network));
-    if (!choice.weights.empty()) return read_weights(choice.weights, o);
+    if (!choice.weights.empty()) return read_weights(choice.weights, o.checkpoint);
     return load_weights(m, o);
 }
 
@@ -90,6 +93,10 @@ device_choice choose_device(const options& o) {
 
 std::string name_of(const device_choice& d) { return d.gpu ? gpu::name(*d.gpu) : cpu_name(); }
 
+device describe(const device_choice& d, const options& o) {
+    return d.gpu ? gpu::describe(*d.gpu, d.precision) : cpu::this_device(o.threads);
+}
+
 milliseconds parse_budget(const std::string& text) {
     try {
         return parse_duration(text);
@@ -124,12 +131,10 @@ void list(const options& o) {
         for (const model& m : known) all.push_back(detail::to_json(m));
         return print(all);
     }
-    selection_query v100, a100, here;
+    selection_query v100, a100;
     v100.device = "NVIDIA V100";
     a100.device = "NVIDIA A100";
-    const device_choice local = choose_device(o);
-    here.device = name_of(local);
-    here.precision = local.precision;
+    const selection_query here = query_for(describe(choose_device(o), o));
     std::cout << std::left << std::setw(20) << "model" << std::right << std::setw(7) << "input" << std::setw(7)
               << "top-1" << std::setw(10) << "params M" << std::setw(8) << "GMAC" << std::setw(9) << "V100 ms"
               << std::setw(9) << "A100 ms" << std::setw(9) << "here ms" << '\n'
@@ -188,73 +193,6 @@ void show(const std::string& name, const options& o) {
               << '\n';
 }
 
-struct select_arguments {
-    std::string budget;
-    std::optional<double> min_top1;
-    std::optional<std::string> engine;
-    std::int64_t batch = 1;
-};
-
-selection_query make_query(const select_arguments& a, const options& o, const registry& known) {
-    selection_query q;
-    q.budget = parse_budget(a.budget);
-    q.min_top1 = a.min_top1;
-    q.engine = a.engine;
-    q.batch = a.batch;
-    const std::string device = detail::lower_case(o.device);
-    if (device == "auto" || device == "cpu" || device.starts_with("cuda")) {
-        const device_choice local = choose_device(o);
-        q.device = name_of(local);
-        q.precision = local.precision;
-        if (!local.gpu) q.threads = thread_count(o);
-        return q;
-    }
-    if (o.device == cpu_name()) {
-        q.device = o.device;
-        q.precision = o.precision.empty() ? "fp32" : detail::lower_case(o.precision);
-        q.threads = thread_count(o);
-        return q;
-    }
-    q.precision = o.precision.empty() ? "fp16" : detail::lower_case(o.precision);
-    q.device = o.device;
-    std::vector<std::string> devices;
-    for (const model& m : known)
-        for (const latency_record& r : m.latency) {
-            if (same_device(r.device, o.device)) return q;
-            if (std::find(devices.begin(), devices.end(), r.device) == devices.end()) devices.push_back(r.device);
-        }
-    std::string names;
-    for (const std::string& d : devices) names += ", " + d;
-    throw usage_error("--device: expected cpu, cuda[:N]" + names + ", found \"" + o.device + "\"");
-}
-
-void select_model(const select_arguments& a, const options& o) {
-    const registry known = open_registry();
-    const selection_query q = make_query(a, o, known);
-    const selection s = known.select(q);
-    if (o.json) {
-        detail::json out = {{"model", s.model->name},
-                            {"latency_ms", s.record->latency.count()},
-                            {"top1", s.model->top1},
-                            {"record", detail::to_json(*s.record)},
-                            {"considered", detail::json::array()}};
-        for (const candidate& c : s.considered) {
-            detail::json entry = {
-                {"model", c.model->name}, {"top1", c.model->top1}, {"fits", c.fits}, {"reason", c.reason}};
-            if (c.record) entry["latency_ms"] = c.record->latency.count();
-            out["considered"].push_back(std::move(entry));
-        }
-        return print(out);
-    }
-    std::cout << s.model->name << '\n'
-              << "top-1 " << s.model->top1 << " %, the best within " << detail::shown(q.budget) << " on "
-              << detail::conditions(q) << '\n';
-    for (const candidate& c : s.considered)
-        std::cout << "  " << (c.model == s.model ? '*' : ' ') << ' ' << std::left << std::setw(20) << c.model->name
-                  << std::right << std::fixed << std::setprecision(1) << c.model->top1 << " %  " << c.reason << '\n';
-    std::cout << "source: " << s.record->source << ", " << s.record->date << '\n';
-}
-
 } // namespace
 
 void add_list(CLI::App& app, options& common) {
@@ -269,18 +207,6 @@ void add_show(CLI::App& app, options& common) {
     command->add_option("MODEL", *name, "a registry name or a spec file")->required();
     command->add_flag("--json", common.json, "as JSON");
     command->callback([name, &common] { show(*name, common); });
-}
-
-void add_select(CLI::App& app, options& common) {
-    auto* command = app.add_subcommand("select", "The most accurate model within a latency budget");
-    auto a = std::make_shared<select_arguments>();
-    command->add_option("--budget", a->budget, "inclusive, with its unit: 0.65ms, 800us, 1s")->required();
-    command->add_option("--min-top1", a->min_top1, "least accuracy, per cent")->check(CLI::Range(0.0, 100.0));
-    command->add_option("--engine", a->engine, "only records of this engine, e.g. TensorRT");
-    command->add_option("--batch", a->batch, "pictures at once; the budget is for all of them")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
-    command->add_flag("--json", common.json, "as JSON");
-    command->callback([a, &common] { select_model(*a, common); });
 }
 
 } // namespace gpunet::tool

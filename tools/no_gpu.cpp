@@ -12,11 +12,12 @@ namespace gpu {
 std::string why_not() { return "this program was built without the CUDA backend"; }
 int count() { return 0; }
 std::string name(int) { throw unsupported_error(why_not()); }
+std::vector<std::string> precisions(int) { throw unsupported_error(why_not()); }
 any_network open(const spec::network&, const tensor_store&, int, const std::string&, const options&) {
     throw unsupported_error(why_not());
 }
-std::vector<timing> bench(const spec::network&, const tensor_store&, int, const std::string&,
-                          const std::vector<context_options>&, const options&) {
+device describe(int, const std::string&) { throw unsupported_error(why_not()); }
+measurable open_measurable(const spec::network&, const tensor_store&, int, const std::string&, const options&) {
     throw unsupported_error(why_not());
 }
 void doctor() {

@@ -2,4 +2,5 @@
 #pragma once
 
 #include <gpunet/cpu/backend.hpp>
+#include <gpunet/cpu/this_device.hpp>
 #include <gpunet/gpunet.hpp>

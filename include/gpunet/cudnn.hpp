@@ -4,5 +4,6 @@
 #include <gpunet/cudnn/availability.hpp>
 #include <gpunet/cudnn/backend.hpp>
 #include <gpunet/cudnn/blocks.hpp>
+#include <gpunet/cudnn/device_clock.hpp>
 #include <gpunet/cudnn/preprocessor.hpp>
 #include <gpunet/gpunet.hpp>

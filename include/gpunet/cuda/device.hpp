@@ -5,9 +5,12 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <compare>
 #include <cstddef>
+#include <fstream>
 #include <string>
+#include <string_view>
 
 namespace gpunet::cuda {
 
@@ -62,6 +65,20 @@ inline std::string uuid_text(const cudaUUID_t& uuid) {
     return text;
 }
 
+/// "580.65.06" of "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  ..."; empty if there is no such number.
+inline std::string driver_version_in(std::string_view text) {
+    constexpr std::string_view number = "0123456789.";
+    for (std::size_t from = 0; from < text.size();) {
+        const std::size_t end = std::min(text.find_first_of(" \t\n", from), text.size());
+        const std::string_view word = text.substr(from, end - from);
+        const auto point = word.find('.');
+        if (point != 0 && point + 1 < word.size() && word.find_first_not_of(number) == std::string_view::npos)
+            return std::string(word);
+        from = end + 1;
+    }
+    return {};
+}
+
 } // namespace detail
 
 /// Zero where there is no GPU, no driver, or one that is too old: why_no_device says which.
@@ -112,6 +129,15 @@ inline device_info describe_device(int ordinal) {
     check(cudaDriverGetVersion(&info.driver_version), "cudaDriverGetVersion");
     check(cudaRuntimeGetVersion(&info.runtime_version), "cudaRuntimeGetVersion");
     return info;
+}
+
+/// The driver's version by its kernel module, "580.65.06"; where that says nothing, what it supports, "CUDA 13.0".
+inline std::string driver_text(const device_info& d) {
+    std::string first;
+    std::ifstream module("/proc/driver/nvidia/version");
+    std::getline(module, first);
+    const std::string version = detail::driver_version_in(first);
+    return version.empty() ? "CUDA " + detail::cuda_version_text(d.driver_version) : version;
 }
 
 /// The calling thread's current device. @throws cuda_error

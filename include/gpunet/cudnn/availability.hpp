@@ -7,7 +7,9 @@
 #include <gpunet/error.hpp>
 #include <gpunet/hub/device.hpp>
 
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace gpunet::cudnn {
 
@@ -23,11 +25,19 @@ inline std::string why_unavailable() {
     return {};
 }
 
+/// A GPU of this machine as latency records describe it. @throws argument_error for an ordinal that no GPU has;
+/// unsupported_error where there is none, or no cuDNN; cuda_error
+inline gpunet::device describe_device(int ordinal, std::string precision = "fp16") {
+    const cuda::device_info d = cuda::describe_device(ordinal);
+    return {d.name, std::move(precision), "cuDNN " + version_text(library::open()->version()), std::nullopt,
+            d.uuid, cuda::driver_text(d)};
+}
+
 /// The GPU, with half precision, where it can be used; otherwise the CPU. @throws argument_error for an ordinal that no
 /// GPU has
 inline gpunet::device this_device(int ordinal = 0) {
     if (!why_unavailable().empty()) return gpunet::this_device();
-    return {cuda::describe_device(ordinal).name, "fp16"};
+    return describe_device(ordinal);
 }
 
 } // namespace gpunet::cudnn

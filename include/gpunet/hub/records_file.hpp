@@ -23,15 +23,23 @@
 
 namespace gpunet {
 
-/// A measurement and the name of the model it is of.
-using model_record = std::pair<std::string, latency_record>;
-
 namespace detail {
 
+/// What is written. Schema 1 knew no uuid, driver, spread_ms, noisy; it reads as a schema 2 without them.
+inline constexpr std::int64_t records_schema = 2;
+
+/// The file is a later version's.
+struct newer_records : io_error {
+    using io_error::io_error;
+};
+
+/// @throws newer_records; spec_error for any other text that is no file of records
 inline std::vector<model_record> parse_records(const std::string& text, const std::string& source) {
     const json document = parse_json<spec_error>(text, source);
     record_reader in(document, source);
-    static_cast<void>(in.integer("schema", 1, 1));
+    if (const std::int64_t schema = in.integer("schema", 1, 1 << 20); schema > records_schema)
+        throw newer_records(source + ": schema: expected an integer from 1 to " + std::to_string(records_schema) +
+                            ", found " + std::to_string(schema) + ", of a newer gpunet");
     std::vector<model_record> records;
     for_each_object(in, "records", [&](record_reader& item) {
         std::string name = item.string("model");
@@ -47,7 +55,10 @@ class file_lock {
   public:
     explicit file_lock(const std::filesystem::path& path)
         : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-        if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX) != 0) {
+        int locked = -1;
+        while (descriptor_ >= 0 && (locked = ::flock(descriptor_, LOCK_EX)) != 0 && errno == EINTR) {
+        }
+        if (locked != 0) {
             const std::string why = std::strerror(errno);
             if (descriptor_ >= 0) ::close(descriptor_);
             throw io_error(path.string() + ": cannot lock: " + why);
@@ -70,33 +81,42 @@ class records_file {
 
     const std::filesystem::path& path() const noexcept { return path_; }
 
-    /// All records. A damaged file is set aside as "latency.json.damaged", and `warning` says so.
+    /// All records. A damaged file is set aside as "latency.json.damaged", and `warning` says so; one of a newer
+    /// version of this library is left alone and not used, and `warning` says that.
     /// @throws io_error if there is a file that cannot be read
     std::vector<model_record> read(std::optional<std::string>& warning) const {
         warning.reset();
         std::error_code ignored;
         if (!std::filesystem::exists(path_, ignored)) return {};
-        const std::string text = detail::read_text_file(path_, max_bytes);
         try {
-            return detail::parse_records(text, path_.string());
-        } catch (const spec_error& e) {
-            std::filesystem::path aside = path_;
-            aside += ".damaged";
-            std::filesystem::rename(path_, aside, ignored);
-            warning = std::string(e.what()) + "; set aside as " + aside.string();
-            return {};
+            try {
+                return parse();
+            } catch (const spec_error& e) {
+                warning = std::string(e.what()) + "; it cannot be set aside";
+            }
+            const auto lock = writing(); // another process may have put a good file in its place by now
+            warning.reset();
+            return std::filesystem::exists(path_, ignored) ? read_or_set_aside(warning) : std::vector<model_record>();
+        } catch (const detail::newer_records& e) {
+            warning = std::string(e.what()) + "; left alone and not used";
+        } catch (const io_error& e) {
+            if (!warning && std::filesystem::exists(path_, ignored)) throw;
+            if (warning) *warning += std::string(": ") + e.what();
         }
+        return {};
     }
 
     /// Adds records, each in the place of an older one of the same thing. Other processes may do the same.
-    /// @throws io_error if the file cannot be written, spec_error if a record is no measurement or lacks something; the
-    ///         file is then as it was
+    /// @throws io_error if the file cannot be written or is a newer version's, spec_error if a record is no measurement
+    ///         or lacks something; the file is then as it was
     void add(const std::vector<model_record>& added, std::optional<std::string>& warning) const {
+        warning.reset();
         std::error_code failed;
         std::filesystem::create_directories(path_.parent_path(), failed);
         if (failed) throw io_error(path_.parent_path().string() + ": cannot create: " + failed.message());
-        const detail::file_lock lock(path_.string() + ".lock");
-        std::vector<model_record> all = read(warning);
+        const auto lock = writing();
+        std::vector<model_record> all;
+        if (std::filesystem::exists(path_, failed)) all = read_or_set_aside(warning);
         for (const model_record& record : added) {
             std::erase_if(all, [&](const model_record& old) {
                 return old.first == record.first && same_subject(old.second, record.second);
@@ -109,7 +129,8 @@ class records_file {
             entry.update(detail::to_json(record));
             list.push_back(std::move(entry));
         }
-        const std::string text = detail::json{{"schema", 1}, {"records", std::move(list)}}.dump(1) + "\n";
+        const detail::json document = {{"schema", detail::records_schema}, {"records", std::move(list)}};
+        const std::string text = document.dump(1, ' ', false, detail::json::error_handler_t::replace) + "\n";
         static_cast<void>(detail::parse_records(text, path_.string())); // never keep what would read as damaged
         atomic_file file(path_);
         file.write(text);
@@ -118,6 +139,25 @@ class records_file {
 
   private:
     static constexpr std::size_t max_bytes = std::size_t{1} << 24;
+
+    detail::file_lock writing() const { return detail::file_lock(path_.string() + ".lock"); }
+    std::vector<model_record> parse() const {
+        return detail::parse_records(detail::read_text_file(path_, max_bytes), path_.string());
+    }
+    /// Under the lock. @throws newer_records, io_error
+    std::vector<model_record> read_or_set_aside(std::optional<std::string>& warning) const {
+        try {
+            return parse();
+        } catch (const spec_error& e) {
+            std::filesystem::path aside = path_;
+            aside += ".damaged";
+            std::error_code failed;
+            std::filesystem::rename(path_, aside, failed);
+            warning = std::string(e.what()) +
+                      (failed ? "; it cannot be set aside: " + failed.message() : "; set aside as " + aside.string());
+            return {};
+        }
+    }
 
     std::filesystem::path path_;
 };

@@ -4,10 +4,12 @@
 #include <gpunet/error.hpp>
 #include <gpunet/hub/builtin_models.hpp>
 #include <gpunet/hub/device.hpp>
+#include <gpunet/hub/latency.hpp>
 #include <gpunet/hub/model.hpp>
 #include <gpunet/hub/select.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <span>
 #include <string>
@@ -16,6 +18,27 @@
 #include <vector>
 
 namespace gpunet {
+
+/// Measures a model here under the conditions of a question.
+using measurer = std::function<latency_record(const model&, const selection_query&)>;
+/// Called before a model is measured: `done` of `count` are.
+using measure_progress = std::function<void(const model&, std::size_t done, std::size_t count)>;
+
+namespace detail {
+
+/// Whether a selection could choose the model if it were known here to be fast enough.
+inline bool lacks_measurement(const model& m, const selection_query& q) {
+    if (measured_record(m, q) || (q.min_top1 && m.top1 < *q.min_top1)) return false;
+    if (q.eligible && !q.eligible(m)) return false;
+    if (!q.max_memory) return true;
+    latency_record r;
+    r.precision = q.precision;
+    r.batch = q.batch;
+    r.engine = q.threads || same_device(cpu_name(), q.device) ? "oneDNN" : "";
+    return memory_for(m, r) <= *q.max_memory;
+}
+
+} // namespace detail
 
 class registry {
   public:
@@ -68,15 +91,39 @@ class registry {
     selection select(const selection_query& q) const& { return gpunet::select(models_, q); }
     selection select(const selection_query& q) const&& = delete;
 
+    /// Measures what a selection needs and lacks: every eligible model, accurate and small enough, that has no
+    /// measurement which counts for the question. Publications are no substitute: they are of other machines.
+    /// @param measure   gives the record of a model under the question's conditions: see measure_on
+    /// @param progress  called before each model, with how many are done and how many there are to do
+    /// @return what was measured, in order; it is in this registry already, as is what was measured before `measure`
+    ///         throws
+    /// @throws what `measure` throws; argument_error if it gives a record of something else
+    std::vector<model_record> measure_missing(const selection_query& q, const measurer& measure,
+                                              const measure_progress& progress = {}) {
+        std::vector<std::size_t> missing;
+        for (std::size_t i = 0; i < models_.size(); ++i)
+            if (detail::lacks_measurement(models_[i], q)) missing.push_back(i);
+        std::vector<model_record> measured;
+        for (const std::size_t i : missing) {
+            const model& m = models_[i];
+            if (progress) progress(m, measured.size(), missing.size());
+            const latency_record r = measure(m, q);
+            if (r.kind != latency_record::origin::measured || !detail::matches(r, q))
+                throw argument_error(m.name + ": expected a measurement for " + detail::conditions(q) +
+                                     ", found one for " + r.device + ", " + r.precision + ", batch " +
+                                     std::to_string(r.batch) + ", " + r.engine);
+            add_record(m.name, r);
+            measured.emplace_back(m.name, r);
+        }
+        return measured;
+    }
+
     /// The most accurate model that takes at most `budget` for one picture on a device.
     /// @param eligible  if set, other models are passed over: has_weights, say
     /// @throws unsupported_error saying what came nearest
     const model& most_accurate_within(milliseconds budget, const device& where,
                                       std::function<bool(const model&)> eligible = {}) const& {
-        selection_query q;
-        q.budget = budget;
-        q.device = where.name;
-        q.precision = where.precision;
+        selection_query q = query_for(where, budget);
         q.eligible = std::move(eligible);
         return *select(q).model;
     }
