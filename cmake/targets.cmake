@@ -55,8 +55,8 @@ gpunet_component(image "${GPUNET_IMAGE_FOUND}" "libjpeg-turbo ${gpunet_turbojpeg
                  PkgConfig::gpunet_turbojpeg PNG::PNG)
 
 find_package(CURL 7.85 QUIET)
-find_package(OpenSSL 3.0 QUIET)
 if(PkgConfig_FOUND)
+  find_package(OpenSSL 3.0 QUIET) # CMake's own module fails without pkg-config
   pkg_check_modules(gpunet_libzip QUIET IMPORTED_TARGET GLOBAL libzip>=1.7)
 endif()
 if(CURL_FOUND AND OPENSSL_FOUND AND gpunet_libzip_FOUND)

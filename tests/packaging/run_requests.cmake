@@ -6,7 +6,8 @@ file(REMOVE_RECURSE ${BUILD}/requests)
 function(request request)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "FROM" "HIDDEN;SAYS")
   execute_process(COMMAND ${CMAKE_COMMAND} -S ${SOURCE}/requests -B ${BUILD}/requests ${configure_arguments}
-                          "-DREQUEST=${request}" "-DHIDDEN=${arg_HIDDEN}" -Ugpunet_turbojpeg* -U__pkg_config*
+                          "-DREQUEST=${request}" "-DHIDDEN=${arg_HIDDEN}" -Ugpunet_turbojpeg* -Ugpunet_libzip*
+                          -U__pkg_config*
                           -Dgpunet_DIR=${arg_FROM} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
   string(REGEX REPLACE "[ \n]+" " " line "${output}") # CMake breaks its messages into lines
   foreach(text IN LISTS arg_SAYS)
@@ -33,11 +34,16 @@ request("${VERSION} EXACT REQUIRED" SAYS "[found 1]")
 
 if(cpu IN_LIST COMPONENTS)
   request("0.1 REQUIRED COMPONENTS cpu" SAYS "[found 1] [${core} gpunet::cpu ${json} DNNL::dnnl]")
-  request("REQUIRED COMPONENTS hub" HIDDEN gpunet_onednn gpunet_cudnn PNG PkgConfig
+  request("REQUIRED COMPONENTS hub" HIDDEN gpunet_onednn gpunet_cudnn PNG
           SAYS "[found 1] [${core} gpunet::hub ${json}]")
   request("REQUIRED COMPONENTS cpu" HIDDEN gpunet_onednn SAYS "component cpu needs oneDNN" "libdnnl-dev" "CMake Error")
   request("REQUIRED" HIDDEN gpunet_onednn gpunet_cudnn PNG PkgConfig
-          SAYS "component cpu needs oneDNN" "[found 1] [${core} gpunet::hub ${json}]")
+          SAYS "component cpu needs oneDNN" "component hub needs libzip" "[found 1] [${core} ${json}]")
+endif()
+if(hub IN_LIST COMPONENTS)
+  request("REQUIRED COMPONENTS hub" HIDDEN CURL SAYS "component hub needs libcurl" "CMake Error")
+  request("REQUIRED COMPONENTS hub" HIDDEN OpenSSL SAYS "component hub needs OpenSSL" "CMake Error")
+  request("REQUIRED COMPONENTS hub" HIDDEN PkgConfig SAYS "component hub needs libzip" "CMake Error")
 endif()
 if(cudnn IN_LIST COMPONENTS)
   set(needs "gpunet_cudnn::headers gpunet_cudnn::runtime")
