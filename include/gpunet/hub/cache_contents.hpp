@@ -1,6 +1,7 @@
 // What the hub keeps on this machine: listed, checked, removed.
 #pragma once
 
+#include <gpunet/detail/utc_time.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/blob_store.hpp>
 #include <gpunet/hub/cache.hpp>

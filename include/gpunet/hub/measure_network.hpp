@@ -1,6 +1,7 @@
 // Measuring networks on a backend: the records that selections use.
 #pragma once
 
+#include <gpunet/detail/utc_time.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/device.hpp>
 #include <gpunet/hub/latency.hpp>
@@ -11,28 +12,13 @@
 #include <gpunet/version.hpp>
 #include <gpunet/weights/synthetic.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace gpunet {
-
-namespace detail {
-
-/// "2026-11-22T10:30:00Z"
-inline std::string now_utc() {
-    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-    std::tm parts{};
-    ::gmtime_r(&now, &parts);
-    char text[32];
-    return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
-
-} // namespace detail
 
 /// What was measured on a device, as a record of it.
 inline latency_record make_record(const device& where, std::int64_t batch, const measurement& m) {
@@ -44,7 +30,7 @@ inline latency_record make_record(const device& where, std::int64_t batch, const
     r.latency = m.median;
     r.kind = latency_record::origin::measured;
     r.source = std::string("gpunet ") + version;
-    r.date = detail::now_utc();
+    r.date = detail::utc_now();
     r.uuid = where.uuid;
     r.driver = where.driver;
     r.threads = where.threads;

@@ -4,6 +4,7 @@
 #include <gpunet/atomic_file.hpp>
 #include <gpunet/detail/json.hpp>
 #include <gpunet/detail/text_file.hpp>
+#include <gpunet/detail/utc_time.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/blob_store.hpp>
 #include <gpunet/hub/cache.hpp>
@@ -13,7 +14,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -42,15 +42,6 @@ struct source_record {
 };
 
 namespace detail {
-
-/// As ISO 8601.
-inline std::string utc_time(std::time_t t) {
-    std::tm parts{};
-    ::gmtime_r(&t, &parts);
-    char text[32];
-    return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
-inline std::string utc_now() { return utc_time(std::time(nullptr)); }
 
 /// A file name for any text.
 inline std::string key_of(const std::string& text) {
