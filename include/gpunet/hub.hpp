@@ -1,24 +1,26 @@
 // The hub: models by name or latency budget, pretrained weights, measured latencies. Link gpunet::hub.
 #pragma once
 
-#include <gpunet/hub/archive.hpp>
-#include <gpunet/hub/blob_store.hpp>
 #include <gpunet/hub/cache.hpp>
 #include <gpunet/hub/cache_contents.hpp>
 #include <gpunet/hub/classify.hpp>
 #include <gpunet/hub/device.hpp>
 #include <gpunet/hub/download.hpp>
 #include <gpunet/hub/evaluate.hpp>
+#include <gpunet/hub/fetch/archive.hpp>
+#include <gpunet/hub/fetch/blob_store.hpp>
+#include <gpunet/hub/fetch/kept_weights.hpp>
+#include <gpunet/hub/fetch/package_index.hpp>
+#include <gpunet/hub/fetch/source_records.hpp>
+#include <gpunet/hub/fetch/url.hpp>
 #include <gpunet/hub/golden.hpp>
 #include <gpunet/hub/image_folder.hpp>
-#include <gpunet/hub/kept_weights.hpp>
 #include <gpunet/hub/latency.hpp>
 #include <gpunet/hub/layer_times.hpp>
 #include <gpunet/hub/measure.hpp>
 #include <gpunet/hub/measure_network.hpp>
 #include <gpunet/hub/memory.hpp>
 #include <gpunet/hub/model.hpp>
-#include <gpunet/hub/package_index.hpp>
 #include <gpunet/hub/parameters_sha256.hpp>
 #include <gpunet/hub/pareto.hpp>
 #include <gpunet/hub/pull.hpp>
@@ -29,7 +31,5 @@
 #include <gpunet/hub/score.hpp>
 #include <gpunet/hub/select.hpp>
 #include <gpunet/hub/sha256.hpp>
-#include <gpunet/hub/source_records.hpp>
-#include <gpunet/hub/url.hpp>
 #include <gpunet/hub/verify.hpp>
 #include <gpunet/hub/weights.hpp>

@@ -1,16 +1,16 @@
 // What the hub keeps on this machine: listed, checked, removed.
 #pragma once
 
+#include <gpunet/detail/file_lock.hpp>
 #include <gpunet/detail/utc_time.hpp>
 #include <gpunet/error.hpp>
-#include <gpunet/hub/blob_store.hpp>
 #include <gpunet/hub/cache.hpp>
-#include <gpunet/hub/kept_weights.hpp>
-#include <gpunet/hub/key_lock.hpp>
+#include <gpunet/hub/fetch/blob_store.hpp>
+#include <gpunet/hub/fetch/kept_weights.hpp>
+#include <gpunet/hub/fetch/source_records.hpp>
+#include <gpunet/hub/fetch/sweep.hpp>
 #include <gpunet/hub/model.hpp>
 #include <gpunet/hub/sha256.hpp>
-#include <gpunet/hub/source_records.hpp>
-#include <gpunet/hub/sweep.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -3,9 +3,9 @@
 
 #include <gpunet/error.hpp>
 #include <gpunet/hub/download_options.hpp>
-#include <gpunet/hub/file_download.hpp>
-#include <gpunet/hub/http.hpp>
-#include <gpunet/hub/http_client.hpp>
+#include <gpunet/hub/fetch/file_download.hpp>
+#include <gpunet/hub/fetch/http.hpp>
+#include <gpunet/hub/fetch/http_client.hpp>
 #include <gpunet/hub/sha256.hpp>
 
 #include <cstddef>

@@ -1,13 +1,13 @@
 // A model's pretrained weights, fetched from where its record says, verified, and converted to safetensors once.
 #pragma once
 
+#include <gpunet/detail/file_lock.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/graph/lower.hpp>
-#include <gpunet/hub/fetch_source.hpp>
-#include <gpunet/hub/kept_weights.hpp>
-#include <gpunet/hub/key_lock.hpp>
+#include <gpunet/hub/fetch/fetch_source.hpp>
+#include <gpunet/hub/fetch/kept_weights.hpp>
+#include <gpunet/hub/fetch/sweep.hpp>
 #include <gpunet/hub/model.hpp>
-#include <gpunet/hub/sweep.hpp>
 #include <gpunet/version.hpp>
 #include <gpunet/weights/fold.hpp>
 #include <gpunet/weights/read.hpp>
@@ -39,7 +39,7 @@ namespace detail {
 template <class Use>
 auto use_source(const pull_job& job, const weights_source& w, const std::string& scratch_key, Use&& use) {
     const std::string identity = source_identity(w);
-    key_lock lock(lock_file(key_of(identity)));
+    file_lock lock(lock_file(key_of(identity)));
     lock.lock([&] { job.report(pull_stage::waiting, &w); });
     const source_records records;
     auto known = records.read(identity);
@@ -169,7 +169,7 @@ inline std::optional<kept_weights> kept_weights_of(const model& m) {
 inline pulled pull(const model& m, const pull_options& o = {}) {
     const detail::pull_job job{m, o};
     const std::string key = detail::key_of("model " + kept_weights_file(m.name).string());
-    detail::key_lock lock(detail::lock_file(key));
+    detail::file_lock lock(detail::lock_file(key));
     lock.lock([&] { job.report(pull_stage::waiting, nullptr); });
     if (auto k = detail::kept_weights_of(m)) return {std::move(*k), false, false};
     detail::sweep(std::chrono::hours(24 * 7));
@@ -186,7 +186,7 @@ inline pulled pull(const model& m, const pull_options& o = {}) {
 inline tensor_store read_source(const model& m, const pull_options& o) {
     const detail::pull_job job{m, o};
     const std::string key = detail::key_of("model " + kept_weights_file(m.name).string());
-    detail::key_lock lock(detail::lock_file(key));
+    detail::file_lock lock(detail::lock_file(key));
     lock.lock([&] { job.report(pull_stage::waiting, nullptr); });
     return detail::first_source_that_works(job, [&](const weights_source& w) {
         return detail::use_source(job, w, key, [&](const auto& weights, const auto&) {

@@ -2,24 +2,20 @@
 #pragma once
 
 #include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/file_lock.hpp>
 #include <gpunet/detail/json.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/cache.hpp>
 #include <gpunet/hub/registry.hpp>
 
-#include <cerrno>
-#include <cstring>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
-
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 namespace gpunet {
 
@@ -50,28 +46,6 @@ inline std::vector<model_record> parse_records(const std::string& text, const st
     return records;
 }
 
-/// Keeps other processes from writing while it lives.
-class file_lock {
-  public:
-    explicit file_lock(const std::filesystem::path& path)
-        : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-        int locked = -1;
-        while (descriptor_ >= 0 && (locked = ::flock(descriptor_, LOCK_EX)) != 0 && errno == EINTR) {
-        }
-        if (locked != 0) {
-            const std::string why = std::strerror(errno);
-            if (descriptor_ >= 0) ::close(descriptor_);
-            throw io_error(path.string() + ": cannot lock: " + why);
-        }
-    }
-    ~file_lock() { ::close(descriptor_); }
-    file_lock(const file_lock&) = delete;
-    file_lock& operator=(const file_lock&) = delete;
-
-  private:
-    int descriptor_;
-};
-
 } // namespace detail
 
 class records_file {
@@ -91,17 +65,22 @@ class records_file {
         try {
             try {
                 return parse();
+            } catch (const detail::newer_records&) {
+                throw;
+            } catch (const io_error&) { // moved aside by another process just now, or never to be read
+                if (!std::filesystem::exists(path_, ignored)) return {};
             } catch (const spec_error& e) {
                 warning = std::string(e.what()) + "; it cannot be set aside";
             }
-            const auto lock = writing(); // another process may have put a good file in its place by now
+            detail::file_lock lock = write_lock();
+            lock.lock(); // another process may have put a good file in its place by now
             warning.reset();
             return std::filesystem::exists(path_, ignored) ? read_or_set_aside(warning) : std::vector<model_record>();
         } catch (const detail::newer_records& e) {
             warning = std::string(e.what()) + "; left alone and not used";
         } catch (const io_error& e) {
-            if (!warning && std::filesystem::exists(path_, ignored)) throw;
-            if (warning) *warning += std::string(": ") + e.what();
+            if (!warning) throw;
+            *warning += std::string(": ") + e.what();
         }
         return {};
     }
@@ -111,12 +90,11 @@ class records_file {
     ///         or lacks something; the file is then as it was
     void add(const std::vector<model_record>& added, std::optional<std::string>& warning) const {
         warning.reset();
-        std::error_code failed;
-        std::filesystem::create_directories(path_.parent_path(), failed);
-        if (failed) throw io_error(path_.parent_path().string() + ": cannot create: " + failed.message());
-        const auto lock = writing();
+        detail::file_lock lock = write_lock();
+        lock.lock();
         std::vector<model_record> all;
-        if (std::filesystem::exists(path_, failed)) all = read_or_set_aside(warning);
+        std::error_code ignored;
+        if (std::filesystem::exists(path_, ignored)) all = read_or_set_aside(warning);
         for (const model_record& record : added) {
             std::erase_if(all, [&](const model_record& old) {
                 return old.first == record.first && same_subject(old.second, record.second);
@@ -140,7 +118,8 @@ class records_file {
   private:
     static constexpr std::size_t max_bytes = std::size_t{1} << 24;
 
-    detail::file_lock writing() const { return detail::file_lock(path_.string() + ".lock"); }
+    /// Keeps other processes from writing while it is held.
+    detail::file_lock write_lock() const { return detail::file_lock(path_.string() + ".lock"); }
     std::vector<model_record> parse() const {
         return detail::parse_records(detail::read_text_file(path_, max_bytes), path_.string());
     }

@@ -4,7 +4,7 @@
 #include <gpunet/error.hpp>
 #include <gpunet/hub/cache.hpp>
 #include <gpunet/hub/device.hpp>
-#include <gpunet/hub/kept_weights.hpp>
+#include <gpunet/hub/fetch/kept_weights.hpp>
 #include <gpunet/hub/model.hpp>
 #include <gpunet/hub/pull.hpp>
 #include <gpunet/weights/read.hpp>

@@ -6,8 +6,8 @@
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/detail/utc_time.hpp>
 #include <gpunet/error.hpp>
-#include <gpunet/hub/blob_store.hpp>
 #include <gpunet/hub/cache.hpp>
+#include <gpunet/hub/fetch/blob_store.hpp>
 #include <gpunet/hub/model.hpp>
 #include <gpunet/hub/sha256.hpp>
 

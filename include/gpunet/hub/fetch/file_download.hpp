@@ -3,11 +3,11 @@
 
 #include <gpunet/error.hpp>
 #include <gpunet/hub/download_options.hpp>
-#include <gpunet/hub/http.hpp>
-#include <gpunet/hub/http_client.hpp>
-#include <gpunet/hub/part_file.hpp>
+#include <gpunet/hub/fetch/http.hpp>
+#include <gpunet/hub/fetch/http_client.hpp>
+#include <gpunet/hub/fetch/part_file.hpp>
+#include <gpunet/hub/fetch/url.hpp>
 #include <gpunet/hub/sha256.hpp>
-#include <gpunet/hub/url.hpp>
 
 #include <cstddef>
 #include <cstdint>

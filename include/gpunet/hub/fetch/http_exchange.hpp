@@ -1,7 +1,7 @@
 // One request to one address, as libcurl's callbacks see it.
 #pragma once
 
-#include <gpunet/hub/http.hpp>
+#include <gpunet/hub/fetch/http.hpp>
 
 #include <curl/curl.h>
 

@@ -5,8 +5,8 @@
 #include <gpunet/detail/json.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/download.hpp>
+#include <gpunet/hub/fetch/url.hpp>
 #include <gpunet/hub/sha256.hpp>
-#include <gpunet/hub/url.hpp>
 
 #include <cctype>
 #include <cstddef>

@@ -1,6 +1,7 @@
 // Downloaded files, kept under their own SHA-256.
 #pragma once
 
+#include <gpunet/detail/folder.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/cache.hpp>
 #include <gpunet/hub/sha256.hpp>
@@ -16,19 +17,9 @@
 #include <utility>
 #include <vector>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 namespace gpunet {
 
 namespace detail {
-
-/// @throws io_error naming the folder
-inline void make_folder(const std::filesystem::path& folder) {
-    std::error_code failed;
-    std::filesystem::create_directories(folder, failed);
-    if (failed) throw io_error(folder.string() + ": cannot create: " + failed.message());
-}
 
 /// Renames a file that is complete and on the disk, within one file system; what lies there is replaced in one step.
 /// @throws io_error naming the target
@@ -36,10 +27,7 @@ inline void move_into_place(const std::filesystem::path& from, const std::filesy
     make_folder(to.parent_path());
     if (::rename(from.c_str(), to.c_str()) != 0)
         throw io_error(to.string() + ": cannot rename the finished file: " + std::generic_category().message(errno));
-    const int folder = ::open(to.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) return;
-    static_cast<void>(::fsync(folder)); // so that the name lasts; file systems that cannot are no reason to fail
-    static_cast<void>(::close(folder));
+    sync_folder_of(to);
 }
 
 } // namespace detail

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/folder.hpp>
 #include <gpunet/detail/json.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
+#include <gpunet/hub/fetch/url.hpp>
 #include <gpunet/hub/sha256.hpp>
-#include <gpunet/hub/url.hpp>
 
 #include <cerrno>
 #include <cstddef>
@@ -115,7 +116,7 @@ class part_file {
     void finish() {
         if (::fsync(descriptor_) != 0) fail("flush to the disk", errno);
         if (::rename(part_.c_str(), file_.c_str()) != 0) fail("rename the finished file", errno);
-        sync_folder();
+        sync_folder_of(file_);
         remove(note_);
         close();
     }
@@ -174,14 +175,6 @@ class part_file {
 
     [[noreturn]] void fail(const char* what, int code) const {
         throw io_error(part_.string() + ": cannot " + what + ": " + std::generic_category().message(code) + kept());
-    }
-
-    void sync_folder() const noexcept {
-        const std::filesystem::path folder = file_.has_parent_path() ? file_.parent_path() : ".";
-        const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (descriptor < 0) return;
-        static_cast<void>(::fsync(descriptor));
-        static_cast<void>(::close(descriptor));
     }
 
     static void remove(const std::filesystem::path& path) noexcept { static_cast<void>(::unlink(path.c_str())); }

@@ -1,9 +1,9 @@
 // What interrupted work has left in the cache.
 #pragma once
 
+#include <gpunet/detail/file_lock.hpp>
 #include <gpunet/hub/cache.hpp>
-#include <gpunet/hub/fetch_source.hpp>
-#include <gpunet/hub/key_lock.hpp>
+#include <gpunet/hub/fetch/fetch_source.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -41,7 +41,7 @@ inline std::uint64_t remove_unfinished(const std::filesystem::path& file) {
     if (is_temporary(file)) return is_older(file, std::chrono::hours(1)) ? remove_file(file) : 0;
     try {
         const std::string name = file.filename().string();
-        key_lock lock(lock_file(name.substr(0, name.find('.'))));
+        file_lock lock(lock_file(name.substr(0, name.find('.'))));
         return lock.try_lock() ? remove_file(file) : 0;
     } catch (const io_error&) { // a cache that cannot be written to
         return 0;

@@ -4,7 +4,7 @@
 #include <gpunet/atomic_file.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/device.hpp>
-#include <gpunet/hub/zip_reader.hpp>
+#include <gpunet/hub/fetch/zip_reader.hpp>
 #include <gpunet/weights/mapped_file.hpp>
 #include <gpunet/weights/read.hpp>
 

@@ -2,14 +2,14 @@
 #pragma once
 
 #include <gpunet/error.hpp>
-#include <gpunet/hub/archive.hpp>
-#include <gpunet/hub/blob_store.hpp>
 #include <gpunet/hub/cache.hpp>
 #include <gpunet/hub/download.hpp>
+#include <gpunet/hub/fetch/archive.hpp>
+#include <gpunet/hub/fetch/blob_store.hpp>
+#include <gpunet/hub/fetch/package_index.hpp>
+#include <gpunet/hub/fetch/source_records.hpp>
 #include <gpunet/hub/model.hpp>
-#include <gpunet/hub/package_index.hpp>
 #include <gpunet/hub/sha256.hpp>
-#include <gpunet/hub/source_records.hpp>
 #include <gpunet/weights/pytorch.hpp>
 
 #include <cstdint>

@@ -3,9 +3,9 @@
 
 #include <gpunet/detail/no_sigpipe.hpp>
 #include <gpunet/error.hpp>
-#include <gpunet/hub/http.hpp>
-#include <gpunet/hub/http_exchange.hpp>
-#include <gpunet/hub/url.hpp>
+#include <gpunet/hub/fetch/http.hpp>
+#include <gpunet/hub/fetch/http_exchange.hpp>
+#include <gpunet/hub/fetch/url.hpp>
 #include <gpunet/version.hpp>
 
 #include <curl/curl.h>

@@ -1,8 +1,8 @@
-// One worker at a time, whether thread or process, for each thing of a name.
+// One holder at a time, whether thread or process.
 #pragma once
 
+#include <gpunet/detail/folder.hpp>
 #include <gpunet/error.hpp>
-#include <gpunet/hub/blob_store.hpp>
 
 #include <cerrno>
 #include <chrono>
@@ -18,17 +18,17 @@
 namespace gpunet::detail {
 
 /// Holds the lock of a file while it lives. The kernel frees it when its holder dies; the file, which is empty, stays.
-class key_lock {
+class file_lock {
   public:
     /// @throws io_error if there can be no such file
-    explicit key_lock(const std::filesystem::path& file) : file_(file) {
+    explicit file_lock(const std::filesystem::path& file) : file_(file) {
         make_folder(file.parent_path());
         descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (descriptor_ < 0) fail("open", errno);
     }
-    key_lock(const key_lock&) = delete;
-    key_lock& operator=(const key_lock&) = delete;
-    ~key_lock() { static_cast<void>(::close(descriptor_)); }
+    file_lock(const file_lock&) = delete;
+    file_lock& operator=(const file_lock&) = delete;
+    ~file_lock() { static_cast<void>(::close(descriptor_)); }
 
     /// Whether it is held now. @throws io_error
     bool try_lock() {
@@ -37,6 +37,12 @@ class key_lock {
             if (errno != EINTR) fail("lock", errno);
         }
         return true;
+    }
+
+    /// Waits for it. @throws io_error
+    void lock() {
+        while (::flock(descriptor_, LOCK_EX) != 0)
+            if (errno != EINTR) fail("lock", errno);
     }
 
     /// Waits for it; calls waiting() some times a second meanwhile, which may throw.

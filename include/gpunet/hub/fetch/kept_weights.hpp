@@ -5,11 +5,11 @@
 #include <gpunet/detail/json.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
-#include <gpunet/hub/blob_store.hpp>
 #include <gpunet/hub/cache.hpp>
+#include <gpunet/hub/fetch/blob_store.hpp>
+#include <gpunet/hub/fetch/source_records.hpp>
 #include <gpunet/hub/model.hpp>
 #include <gpunet/hub/sha256.hpp>
-#include <gpunet/hub/source_records.hpp>
 
 #include <algorithm>
 #include <cstddef>
