@@ -15,6 +15,8 @@
 
 #include <sys/stat.h>
 
+namespace test_archive { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::StartsWith;
 using gpunet::archive_limits;
@@ -277,3 +279,5 @@ TEST_CASE("blobs lie under their SHA-256") {
                    [&] { static_cast<void>(gpunet::blob_store(folder / "blobs2").add(folder / "f", digest)); }),
                Contains("blobs2"));
 }
+
+} // namespace test_archive

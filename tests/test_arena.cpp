@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+namespace test_arena { // tests of a program are compiled together
+
 namespace {
 
 std::size_t padded(std::size_t bytes, std::size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
@@ -84,3 +86,5 @@ TEST_CASE("small cases of the arena") {
     CHECK(gpunet::plan_arena(gap).bytes == 256 + 128 + 64);
     check(gap, 64);
 }
+
+} // namespace test_arena

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <utility>
 
+namespace test_atomic_file { // tests of a program are compiled together
+
 using Catch::Contains;
 using gpunet::atomic_file;
 using gpunet::mapped_file;
@@ -124,3 +126,5 @@ TEST_CASE("what cannot be mapped is named, with the reason") {
     CHECK_THAT(message_of<gpunet::io_error>([&] { mapped_file file(folder / "pipe"); }),
                Contains("pipe: expected a regular file"));
 }
+
+} // namespace test_atomic_file

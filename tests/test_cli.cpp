@@ -28,6 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace test_cli { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::EndsWith;
 using Catch::StartsWith;
@@ -1437,3 +1439,5 @@ TEST_CASE("on a GPU: report names it, and times the layers there") {
                           Contains(", fp16, batch 1. Each layer") && Contains("Time of each layer of "));
 }
 #endif
+
+} // namespace test_cli

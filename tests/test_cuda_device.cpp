@@ -24,6 +24,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_cuda_device { // tests of a program are compiled together
+
 namespace {
 
 namespace cuda = gpunet::cuda;
@@ -263,3 +265,5 @@ TEST_CASE("machine code that cannot be loaded is an error when a kernel is asked
     CHECK_THAT(message_of<gpunet::cuda_error>([&] { module.kernel("f"); }),
                StartsWith("cudaLibraryLoadData for kernel f: cudaError"));
 }
+
+} // namespace test_cuda_device

@@ -24,6 +24,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_cuda_runtime { // tests of a program are compiled together
+
 namespace {
 
 namespace cuda = gpunet::cuda;
@@ -429,3 +431,5 @@ TEST_CASE("a failure reaches all who wait for it, and is not kept") {
     CHECK_FALSE(fs::exists(folder / "cache"));
     CHECK_NOTHROW(cache.get(*nvrtc, add_one, "add_one", "sm_90", by_one));
 }
+
+} // namespace test_cuda_runtime

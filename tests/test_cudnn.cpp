@@ -29,6 +29,8 @@
 #include <tuple>
 #include <vector>
 
+namespace test_cudnn { // tests of a program are compiled together
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -630,3 +632,5 @@ TEST_CASE("table of the published networks' convolutions", "[.cudnn-table]") {
         }
     }
 }
+
+} // namespace test_cudnn

@@ -29,6 +29,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace test_download { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::EndsWith;
 using Catch::StartsWith;
@@ -861,3 +863,5 @@ TEST_CASE("small documents come into memory") {
     CHECK_THAT(failure("/bytes/100?rate=100", o), EndsWith("/bytes/100: cancelled"));
     CHECK_THROWS_AS(fetch_text("http://models.test/", 10), argument_error);
 }
+
+} // namespace test_download

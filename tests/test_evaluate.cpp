@@ -32,6 +32,8 @@
 #include <thread>
 #include <vector>
 
+namespace test_evaluate { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::StartsWith;
 using core_test::message_of;
@@ -530,3 +532,5 @@ TEST_CASE("real weights: evaluation equals timm's validation of the same 320 pic
         CHECK(e.top5 == golden["top5"]);
     }
 }
+
+} // namespace test_evaluate

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+namespace test_float16 { // tests of a program are compiled together
+
 using gpunet::bfloat16;
 using gpunet::half;
 
@@ -99,3 +101,5 @@ TEST_CASE("bfloat16 rounds to nearest, ties to even") {
     CHECK(bfloat_bits(std::bit_cast<float>(0x7F800001U)) == 0x7FC0); // not infinity
     CHECK(bfloat_bits(std::bit_cast<float>(0xFFFFFFFFU)) == 0xFFFF);
 }
+
+} // namespace test_float16

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+namespace test_gpu_faults { // tests of a program are compiled together
+
 namespace cudnn = gpunet::cudnn;
 using core_test::relative_l2;
 using gpunet::half;
@@ -250,3 +252,5 @@ TEST_CASE("GPU: kernels start early only where it was asked for") {
         CHECK((gpunet_fake::report().programmatic_launches > 0) == programmatic);
     }
 }
+
+} // namespace test_gpu_faults

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_gpu_layers { // tests of a program are compiled together
+
 namespace cudnn = gpunet::cudnn;
 using namespace layer_test;
 using gpu_test::device;
@@ -195,3 +197,5 @@ TEMPLATE_TEST_CASE("GPU: fused inverted residual blocks with and without each pa
                 CHECK(steps.size() == 2U + body.residual + 2 + (se ? 3 : 0));
             }
 }
+
+} // namespace test_gpu_layers

@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_gpu_network { // tests of a program are compiled together
+
 namespace cudnn = gpunet::cudnn;
 namespace spec = gpunet::spec;
 using core_test::message_of;
@@ -292,3 +294,5 @@ TEST_CASE("GPU: the reference's goldens in every precision", "[gpu][golden]") {
         CHECK(relative_l2(gpunet::network(s, weights, device<bfloat16>())(images).elements(), expected) < 1e-1);
     }
 }
+
+} // namespace test_gpu_network

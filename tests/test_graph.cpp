@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_graph { // tests of a program are compiled together
+
 using Catch::Contains;
 using core_test::message_of;
 using core_test::published;
@@ -624,3 +626,5 @@ TEST_CASE("element counts are checked") {
               gpunet::element_count({0, 1 << 30, 1 << 30});
           }) == "shape [0, 1073741824, 1073741824]: too many elements");
 }
+
+} // namespace test_graph

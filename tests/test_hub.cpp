@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_hub { // tests of a program are compiled together
+
 using Catch::Contains;
 using core_test::message_of;
 using core_test::relative_l2;
@@ -360,3 +362,5 @@ TEST_CASE("a malformed record is refused naming file, place, what was expected a
                    Catch::StartsWith("m.json: "));
     }
 }
+
+} // namespace test_hub

@@ -8,6 +8,8 @@
 #include <random>
 #include <string_view>
 
+namespace test_image_decode { // tests of a program are compiled together
+
 using Catch::Contains;
 using namespace image_files;
 using gpunet::decode_image;
@@ -281,3 +283,5 @@ TEST_CASE("views are validated, each complaint naming its member") {
     CHECK_THAT(message_of<gpunet::argument_error>([&] { static_cast<void>(broken.view()); }),
                Contains("expected height * width * 3 = 12 bytes, found 11"));
 }
+
+} // namespace test_image_decode

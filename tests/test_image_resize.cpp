@@ -6,6 +6,8 @@
 
 #include <random>
 
+namespace test_image_resize { // tests of a program are compiled together
+
 using Catch::Contains;
 using namespace image_files;
 using gpunet::extent2;
@@ -117,3 +119,5 @@ TEST_CASE("interpolations have names") {
     CHECK_THAT(message_of<gpunet::argument_error>([] { gpunet::parse_interpolation("lanczos"); }),
                Contains("expected bilinear or bicubic, found \"lanczos\""));
 }
+
+} // namespace test_image_resize

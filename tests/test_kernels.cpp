@@ -32,6 +32,8 @@
 #include <string>
 #include <vector>
 
+namespace test_kernels { // tests of a program are compiled together
+
 using gpunet::activation;
 using gpunet::cuda::element;
 using gpunet_test::message_of;
@@ -765,3 +767,5 @@ TEST_CASE("the emulator notices what no kernel may do") {
         {1, 1, 1}, {64, 1, 1}, 256, nullptr);
     CHECK(ring == std::vector<float>(64, 8));
 }
+
+} // namespace test_kernels

@@ -23,6 +23,8 @@
 #include <unordered_map>
 #include <vector>
 
+namespace test_kernels_cpu { // tests of a program are compiled together
+
 using gpunet::activation;
 namespace graph = gpunet::graph;
 namespace kernels = gpunet::cuda::kernels;
@@ -223,3 +225,5 @@ TEST_CASE("kernels compute what the CPU backend computes") {
         CHECK(farthest(to_nchw(n, c.output, out), by_cpu(n, c, x, w, b, nullptr)) < 1e-4);
     }
 }
+
+} // namespace test_kernels_cpu

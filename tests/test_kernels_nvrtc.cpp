@@ -27,6 +27,8 @@
 #include <variant>
 #include <vector>
 
+namespace test_kernels_nvrtc { // tests of a program are compiled together
+
 namespace cuda = gpunet::cuda;
 namespace graph = gpunet::graph;
 namespace kernels = gpunet::cuda::kernels;
@@ -200,3 +202,5 @@ TEST_CASE("every variant of the published networks compiles for every architectu
         compile(all, {"sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"});
     }
 }
+
+} // namespace test_kernels_nvrtc

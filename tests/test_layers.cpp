@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_layers { // tests of a program are compiled together
+
 using core_test::message_of;
 using gpunet::cpu::format;
 namespace cpu = gpunet::cpu;
@@ -391,3 +393,5 @@ TEST_CASE("what oneDNN cannot do is an error that says what and who") {
               cpu::backend(cpu::options{-1, format::automatic});
           }) == "threads: expected 0 or more, found -1");
 }
+
+} // namespace test_layers

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_measure { // tests of a program are compiled together
+
 using Catch::Contains;
 using core_test::message_of;
 using gpunet::measure_options;
@@ -331,3 +333,5 @@ TEST_CASE("the memory counted is the memory that contexts on the CPU take") {
               Approx(8.0 * static_cast<double>(half.activations)).epsilon(0.01));
     }
 }
+
+} // namespace test_measure

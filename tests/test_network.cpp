@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_network { // tests of a program are compiled together
+
 using Catch::Contains;
 using core_test::message_of;
 using core_test::relative_l2;
@@ -400,3 +402,5 @@ TEST_CASE("weights that do not fit are refused when the network is made") {
     CHECK_THAT(message_of<gpunet::binding_error>([&] { network(core_test::small("small0"), foreign); }),
                Contains("synthetic: does not fit the network: missing 'network.head: 2.net.0.weight'"));
 }
+
+} // namespace test_network

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace test_npy { // tests of a program are compiled together
+
 using Catch::Contains;
 using test::message_of;
 
@@ -127,3 +129,5 @@ TEST_CASE("an npy array of too many dimensions is not written") {
                Contains("x.npy: cannot be written: expected at most 8 dimensions"));
     CHECK(folder.entries() == 0);
 }
+
+} // namespace test_npy

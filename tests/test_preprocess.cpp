@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+namespace test_preprocess { // tests of a program are compiled together
+
 using Catch::Contains;
 using namespace image_files;
 using gpunet::argument_error;
@@ -119,3 +121,5 @@ TEST_CASE("impossible settings are refused by name") {
                }),
                Contains("pixels is null"));
 }
+
+} // namespace test_preprocess

@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <vector>
 
+namespace test_preprocess_faults { // tests of a program are compiled together
+
 namespace cuda = gpunet::cuda;
 namespace cudnn = gpunet::cudnn;
 using gpunet::half;
@@ -128,3 +130,5 @@ TEST_CASE("GPU: a preprocessor survives each call that fails") {
         }
     CHECK(gpunet_fake::report().faults.empty());
 }
+
+} // namespace test_preprocess_faults

@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_preprocess_gpu { // tests of a program are compiled together
+
 namespace cuda = gpunet::cuda;
 namespace cudnn = gpunet::cudnn;
 using core_test::message_of;
@@ -181,3 +183,5 @@ TEST_CASE("GPU: what a preprocessor refuses", "[gpu]") {
               cudnn::preprocessor none(device<half>(), {.size = {8, 8}}, 0);
           }) == "preprocessor: expected a batch and a depth of at least 1, found 0 and 2");
 }
+
+} // namespace test_preprocess_gpu

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace test_preprocess_kernel { // tests of a program are compiled together
+
 using gpunet::extent2;
 using gpunet::image_view;
 using gpunet::pixel_order;
@@ -176,3 +178,5 @@ TEST_CASE("what a plan for pictures reads, and what it refuses") {
     CHECK(message_of<gpunet::argument_error>([&] { kernels::describe(d); }) ==
           "preprocess kernel: rows: expected 1 to 1073741824, found 0");
 }
+
+} // namespace test_preprocess_kernel

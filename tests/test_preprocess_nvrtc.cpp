@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+namespace test_preprocess_nvrtc { // tests of a program are compiled together
+
 TEST_CASE("the preprocess kernel compiles from the oldest GPU to the newest") {
     std::optional<gpunet::cuda::nvrtc> compiler;
     try {
@@ -23,3 +25,5 @@ TEST_CASE("the preprocess kernel compiles from the oldest GPU to the newest") {
         CHECK_FALSE(compiler->compile(launch.source, launch.name, architecture, launch.defines).empty());
     }
 }
+
+} // namespace test_preprocess_nvrtc

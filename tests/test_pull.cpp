@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+namespace test_pull { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::StartsWith;
 using gpunet::pull;
@@ -682,3 +684,5 @@ TEST_CASE("cache: what another process is at work on is not swept") {
     gpunet::detail::sweep(std::chrono::hours(24));
     CHECK_FALSE(fs::exists(part));
 }
+
+} // namespace test_pull

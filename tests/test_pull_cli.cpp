@@ -16,6 +16,8 @@
 #include <fcntl.h>
 #include <spawn.h>
 
+namespace test_pull_cli { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::StartsWith;
 using test::packed;
@@ -277,3 +279,5 @@ TEST_CASE("gpunet convert: killed at any moment it leaves the earlier file or th
     REQUIRE(run(p, {"convert", in.string(), out.string()}).status == 0);
     CHECK(gpunet::sha256_of_file(out) == expected);
 }
+
+} // namespace test_pull_cli

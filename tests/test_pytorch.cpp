@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_pytorch { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::StartsWith;
 using gpunet::checkpoint_options;
@@ -644,3 +646,5 @@ TEST_CASE("unknown content is described, with the formats that are read") {
     CHECK_THAT(message_of<gpunet::io_error>([] { gpunet::read_weights(std::filesystem::path("/absent/w.pth")); }),
                Contains("/absent/w.pth: cannot be opened: No such file or directory"));
 }
+
+} // namespace test_pytorch

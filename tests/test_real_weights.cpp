@@ -14,6 +14,8 @@
 #include <iostream>
 #include <vector>
 
+namespace test_real_weights { // tests of a program are compiled together
+
 TEST_CASE("EfficientNet-Lite0 gives its PyTorch definition's logits on real pictures") {
     const char* assets = std::getenv("GPUNET_TEST_ASSETS");
     if (!assets || !*assets) {
@@ -37,3 +39,5 @@ TEST_CASE("EfficientNet-Lite0 gives its PyTorch definition's logits on real pict
         CHECK(top5 == picture["top5"].get<std::vector<std::int64_t>>());
     }
 }
+
+} // namespace test_real_weights

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace test_records { // tests of a program are compiled together
+
 using Catch::Contains;
 using core_test::message_of;
 using gpunet::latency_record;
@@ -312,7 +314,7 @@ TEST_CASE("records that cannot be read or kept are errors that name the file") {
     write_file(folder / "file", "x");
     CHECK_THAT(adding(folder / "file" / "latency.json"), Contains((folder / "file").string() + ": cannot create"));
     fs::create_directory(folder / "other.json.lock");
-    CHECK_THAT(adding(folder / "other.json"), Contains("other.json.lock: cannot lock"));
+    CHECK_THAT(adding(folder / "other.json"), Contains("other.json.lock: cannot open"));
     write_file(folder / "large.json", std::string((std::size_t{1} << 24) + 1, ' '));
     CHECK_THAT(
         message_of<gpunet::io_error>([&] { static_cast<void>(records_file(folder / "large.json").read(warning)); }),
@@ -510,3 +512,5 @@ TEST_CASE("weights at hand are loaded, whatever their ending says of the format"
     CHECK_THAT(message_of<gpunet::weights_error>([&] { static_cast<void>(gpunet::load_weights(m)); }),
                Contains("small.safetensors"));
 }
+
+} // namespace test_records

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace test_report { // tests of a program are compiled together
+
 using Catch::Contains;
 using gpunet::milliseconds;
 using gpunet::pareto_front;
@@ -438,3 +440,5 @@ TEST_CASE("write pages", "[.pages]") {
     write("hostile.html", report_html(report_test::hostile_models(), report_test::hostile_data()));
     write("empty.html", report_html({}, report_test::data()));
 }
+
+} // namespace test_report

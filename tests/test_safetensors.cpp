@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_safetensors { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::StartsWith;
 using gpunet::dtype;
@@ -272,3 +274,5 @@ TEST_CASE("a store that cannot be written leaves nothing behind") {
     CHECK_THAT(write("a", "absent/x"), Contains("absent/x: cannot create"));
     CHECK(folder.entries() == 0);
 }
+
+} // namespace test_safetensors

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace test_select { // tests of a program are compiled together
+
 using Catch::Contains;
 using core_test::message_of;
 using gpunet::latency_record;
@@ -435,3 +437,5 @@ TEST_CASE("whether a model is eligible is asked once") {
     q.eligible = [](const gpunet::model&) { return false; };
     CHECK_THAT(refusal(q), Contains("no model with weights at hand has a known latency for V100, fp16, batch 1"));
 }
+
+} // namespace test_select

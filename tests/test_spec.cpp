@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_spec { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::EndsWith;
 using Catch::StartsWith;
@@ -506,3 +508,5 @@ TEST_CASE("a spec file that cannot be read is named") {
     CHECK_THAT(message_of<gpunet::io_error>([] { gpunet::read_spec(core_test::data_folder); }),
                StartsWith(core_test::data_folder + ": cannot "));
 }
+
+} // namespace test_spec

@@ -10,6 +10,8 @@
 #include <numeric>
 #include <set>
 
+namespace test_topk { // tests of a program are compiled together
+
 using Catch::Contains;
 using gpunet::argument_error;
 using gpunet::softmax;
@@ -121,3 +123,5 @@ TEST_CASE("labels are read from text files") {
                Contains("/no/such/labels.txt") && Contains("No such file"));
     CHECK_THAT(message_of<gpunet::io_error>([] { gpunet::read_labels("/tmp"); }), Contains("found a directory"));
 }
+
+} // namespace test_topk

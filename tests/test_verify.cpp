@@ -24,6 +24,8 @@
 #include <string>
 #include <vector>
 
+namespace test_verify { // tests of a program are compiled together
+
 using Catch::StartsWith;
 using core_test::message_of;
 using gpunet::compare_logits;
@@ -282,3 +284,5 @@ TEST_CASE("real weights: EfficientNet-Lite0's golden with its pretrained weights
     CHECK(v.difference.same_top1);
     CHECK_FALSE(gpunet::verify(with_weights(m, weights), m.goldens[0], "bf16").ok);
 }
+
+} // namespace test_verify

@@ -27,6 +27,8 @@
 #include <utility>
 #include <vector>
 
+namespace test_weights_core { // tests of a program are compiled together
+
 using Catch::Contains;
 using Catch::EndsWith;
 using Catch::StartsWith;
@@ -428,3 +430,5 @@ TEST_CASE("tensors own, views look on, and both check their size") {
           "tensor of shape [7]: expected 7 elements, found 6");
     CHECK(message_of<gpunet::argument_error>([] { gpunet::tensor<float>({-1}); }) == "shape [-1]: a size is negative");
 }
+
+} // namespace test_weights_core
