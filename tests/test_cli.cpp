@@ -262,7 +262,7 @@ TEST_CASE("version and help are results") {
     const workplace w;
     CHECK_THAT(output_of(w, {"--version"}), StartsWith("gpunet "));
     const std::string help = output_of(w, {"--help"});
-    for (const char* command : {"list", "show", "select", "classify", "run", "bench", "convert", "doctor"}) {
+    for (const char* command : {"list", "show", "select", "classify", "run", "bench", "convert", "export", "doctor"}) {
         CHECK_THAT(help, Contains(command));
         CHECK_THAT(output_of(w, {command, "--help"}), Contains("Usage: "));
     }
@@ -832,6 +832,13 @@ TEST_CASE("export refuses what it cannot do, in one line, and leaves nothing beh
     check_refused(w.run({"export", spec_small, "no/x.onnx", "--weights", "synthetic"}), 1, Contains("no/x.onnx"));
     check_refused(w.run_on_full_disk(with({})), 1, Contains("x.onnx: cannot write"));
     check_refused(w.run_on_full_disk(with({"--external-data"})), 1, Contains("x.onnx.data: cannot write"));
+    CHECK(w.content().empty());
+}
+#else
+TEST_CASE("export says what this program lacks") {
+    const workplace w;
+    check_refused(w.run({"export", spec_small, "x.onnx", "--weights", "synthetic", "--batch", "3"}), 1,
+                  Contains("libonnx-dev") && Contains("libprotobuf-dev"));
     CHECK(w.content().empty());
 }
 #endif

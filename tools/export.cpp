@@ -4,9 +4,9 @@
 #include <gpunet/graph/lower.hpp>
 #include <gpunet/onnx.hpp>
 
+#include <array>
 #include <charconv>
 #include <iostream>
-#include <sstream>
 
 namespace gpunet::tool {
 
@@ -59,21 +59,22 @@ onnx_outputs parse_outputs(const std::string& name) {
     return onnx_outputs::logits;
 }
 
-std::string text(const std::array<float, 3>& values) {
-    std::ostringstream out;
-    out << values[0] << ' ' << values[1] << ' ' << values[2];
-    return out.str();
+/// The fewest digits that give the same number again.
+template <class T>
+std::string digits(T value) {
+    std::array<char, 32> room{};
+    return {room.data(), std::to_chars(room.data(), room.data() + room.size(), value).ptr};
 }
+
+std::string text(const std::array<float, 3>& v) { return digits(v[0]) + ' ' + digits(v[1]) + ' ' + digits(v[2]); }
 
 /// How pictures become the input, and what the classes are, for the programs that load the file.
 std::map<std::string, std::string> describe(const model& m, const std::string& name) {
-    std::ostringstream crop;
-    crop << m.input.crop;
     std::map<std::string, std::string> all = {{"gpunet.model", name},
                                               {"gpunet.input.colours", "RGB, 0 to 1"},
                                               {"gpunet.input.mean", text(m.input.mean)},
                                               {"gpunet.input.std", text(m.input.std)},
-                                              {"gpunet.input.crop", crop.str()},
+                                              {"gpunet.input.crop", digits(m.input.crop)},
                                               {"gpunet.input.interpolation", to_string(m.input.interpolation)}};
     if (!m.labels.empty()) all["gpunet.labels"] = m.labels;
     return all;

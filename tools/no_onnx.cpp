@@ -7,7 +7,7 @@ std::string export_status() { return "export not in this program: build it with 
 
 void add_export(CLI::App& app, options&) {
     auto* command = app.add_subcommand("export", "A model with its weights as ONNX (not in this program)");
-    command->allow_extras();
+    command->fallthrough(false)->allow_extras(); // whatever is asked for, the answer is the same
     command->callback([] {
         throw unsupported_error("export: this program was built without ONNX (Debian's libonnx-dev and "
                                 "libprotobuf-dev): install them and build it again");
