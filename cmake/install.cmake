@@ -30,7 +30,7 @@ set(gpunet_models_dir ${CMAKE_INSTALL_DATADIR}/gpunet/models)
 configure_package_config_file(cmake/gpunetConfig.cmake.in ${PROJECT_BINARY_DIR}/gpunetConfig.cmake
                               INSTALL_DESTINATION ${gpunet_package_dir} PATH_VARS gpunet_models_dir)
 install(FILES ${PROJECT_BINARY_DIR}/gpunetConfig.cmake ${PROJECT_BINARY_DIR}/gpunetConfigVersion.cmake
-              cmake/Findgpunet_onednn.cmake cmake/Findgpunet_cudnn.cmake
+              cmake/Findgpunet_onednn.cmake cmake/Findgpunet_cudnn.cmake cmake/Findgpunet_onnx.cmake
         DESTINATION ${gpunet_package_dir})
 
 # For builds without CMake: the core alone.

@@ -66,3 +66,7 @@ gpunet_component(hub "${GPUNET_HUB_FOUND}"
                  "libcurl ${CURL_VERSION_STRING}, OpenSSL ${OPENSSL_VERSION}, libzip ${gpunet_libzip_VERSION}"
                  "no registry, no pretrained weights; install libcurl4-openssl-dev, libssl-dev, libzip-dev and pkg-config"
                  CURL::libcurl OpenSSL::Crypto PkgConfig::gpunet_libzip)
+
+find_package(gpunet_onnx 8 MODULE QUIET)
+gpunet_component(onnx "${gpunet_onnx_FOUND}" "ONNX with IR version ${gpunet_onnx_VERSION}, protobuf ${gpunet_protobuf_VERSION}"
+                 "no export to ONNX; install libonnx-dev, libprotobuf-dev and pkg-config" gpunet_onnx::proto)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what GPUNet is built and tested with on Debian 12, and nothing that is there already.
 #   scripts/setup.sh          to build the program
-#   scripts/setup.sh test     to run the tests as well
+#   scripts/setup.sh test     to run the tests as well; what they compare with comes from PyPI into build/python
 #   scripts/setup.sh cuda     to build with the GPU backend where no CUDA toolkit with cuDNN is: they come from PyPI
 #                             (1 GB to fetch) into the virtual environment build/cuda, in which
 #                                 . build/cuda/bin/activate
@@ -10,9 +10,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev nlohmann-json3-dev libcli11-dev libturbojpeg0-dev
-          libpng-dev libcurl4-openssl-dev libssl-dev libzip-dev python3 python3-pip ca-certificates)
+          libpng-dev libcurl4-openssl-dev libssl-dev libzip-dev libonnx-dev libprotobuf-dev python3 python3-pip
+          ca-certificates)
 if [ "${1:-}" = test ]; then
-    packages+=(catch2 git clang clang-format libclang-rt-dev openssl chromium)
+    packages+=(catch2 git clang clang-format libclang-rt-dev openssl chromium python3-venv)
 elif [ "${1:-}" = cuda ]; then
     packages+=(python3-venv)
 fi
@@ -69,5 +70,19 @@ install_cuda() {
     echo "$installed" >build/cuda/installed
 }
 
+# What exported networks are checked and run with (tests/check_onnx.py).
+peers=(onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6)
+
+install_python() {
+    local installed="${peers[*]}"
+    [ "$(cat build/python/installed 2>/dev/null)" != "$installed" ] || return 0
+    echo "fetching $installed" >&2
+    rm -rf build/python
+    python3 -m venv build/python
+    build/python/bin/pip install -q --disable-pip-version-check --only-binary=:all: "${peers[@]}"
+    echo "$installed" >build/python/installed
+}
+
 install_packages
+[ "${1:-}" != test ] || install_python
 [ "${1:-}" != cuda ] || install_cuda

@@ -16,7 +16,7 @@ headers_test(configure ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_SOURCE_DIR}/headers -
              -D CMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER})
 set_property(TEST "headers: configure" PROPERTY FIXTURES_SETUP gpunet_headers)
 
-foreach(component gpunet cpu cudnn image hub)
+foreach(component gpunet cpu cudnn image hub onnx)
   set(name "each of ${component} compiles alone")
   if(TARGET gpunet::${component})
     headers_test(${name} ${CMAKE_COMMAND} --build ${headers_build} --target headers_${component}
@@ -41,4 +41,4 @@ headers_test("the core includes no vendor's header"
              ${PROJECT_SOURCE_DIR}/include/gpunet/gpunet.hpp)
 set_tests_properties("headers: the core includes no vendor's header" PROPERTIES
                      PASS_REGULAR_EXPRESSION "nlohmann/json\\.hpp"
-                     FAIL_REGULAR_EXPRESSION "cuda[^/];cuda/[^e];cuda/e[^l];cudnn;nvrtc;dnnl;[/ ]CL/;png;jpeg;gpunet/hub/;gpunet/image/;gpunet/cpu/;error:")
+                     FAIL_REGULAR_EXPRESSION "cuda[^/];cuda/[^e];cuda/e[^l];cudnn;nvrtc;dnnl;[/ ]CL/;png;jpeg;gpunet/hub/;gpunet/image/;gpunet/cpu/;onnx;protobuf;error:")

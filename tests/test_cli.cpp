@@ -264,7 +264,7 @@ TEST_CASE("version and help are results") {
     const workplace w;
     CHECK_THAT(output_of(w, {"--version"}), StartsWith("gpunet "));
     const std::string help = output_of(w, {"--help"});
-    for (const char* command : {"list", "show", "select", "classify", "run", "bench", "convert", "doctor"}) {
+    for (const char* command : {"list", "show", "select", "classify", "run", "bench", "convert", "export", "doctor"}) {
         CHECK_THAT(help, Contains(command));
         CHECK_THAT(output_of(w, {command, "--help"}), Contains("Usage: "));
     }
@@ -797,6 +797,53 @@ TEST_CASE("convert writes nothing if the weights do not fit the model") {
     check_refused(w.run({"convert", spec_small, "out.safetensors"}), 1, Contains("small0.json: expected safetensors"));
     CHECK(w.content().empty());
 }
+
+#ifdef GPUNET_HAS_ONNX
+TEST_CASE("export writes ONNX, the same bytes every time and wherever") {
+    const workplace w;
+    const std::vector<std::string> folded = {"export", spec_small, "a.onnx", "--weights", "synthetic"};
+    CHECK(output_of(w, folded) == "a.onnx: opset 17, 82 nodes, input images fp32 [batch, 3, 64, 64]\n"
+                                  "output logits fp32 [batch, 10]\n");
+    static_cast<void>(output_of(w, {"export", spec_small, "b.onnx", "--weights", "synthetic"}));
+    const std::string bytes = test::file_content(w / "a.onnx");
+    CHECK(bytes == test::file_content(w / "b.onnx"));
+    CHECK_THAT(bytes, Contains("small0") && !Contains(test::checkpoints)); // no folder of this machine
+    CHECK_THAT(
+        output_of(w, {"export", spec_small, "b.onnx", "--weights", "synthetic", "--batch", "2", "--size", "50x60",
+                      "--precision", "fp16", "--io", "fp32", "--outputs", "stages", "--unfolded", "--external-data"}),
+        Contains("input images fp32 [2, 3, 50, 60]\n") && Contains("output layer2 fp32 [2, 8, 25, 30]\n"));
+    CHECK(w.content() == std::vector<std::string>{"a.onnx", "b.onnx", "b.onnx.data"});
+}
+
+TEST_CASE("export refuses what it cannot do, in one line, and leaves nothing behind") {
+    const workplace w;
+    const auto with = [](const std::vector<std::string>& more) {
+        std::vector<std::string> all = {"export", spec_small, "x.onnx", "--weights", "synthetic"};
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    };
+    check_refused(w.run({"export", spec_small}), 2, Contains("OUT"));
+    check_refused(w.run(with({"--batch", "0"})), 2, Contains("--batch: expected a number from 1 on or dynamic"));
+    check_refused(w.run(with({"--size", "64x"})), 2, Contains("--size: expected pixels"));
+    check_refused(w.run(with({"--precision", "bf16"})), 2, Contains("--precision: expected fp32 or fp16"));
+    check_refused(w.run(with({"--io", "int8"})), 2, Contains("--io: expected fp32 or fp16"));
+    check_refused(w.run(with({"--outputs", "all"})), 2, Contains("--outputs"));
+    check_refused(w.run(with({"--size", "3"})), 1, Contains("too small"));
+    check_refused(w.run({"export", spec_small, "x.onnx", "--weights", test::checkpoints + "smallP_bare.pth"}), 1,
+                  Contains("does not fit the network"));
+    check_refused(w.run({"export", spec_small, "no/x.onnx", "--weights", "synthetic"}), 1, Contains("no/x.onnx"));
+    check_refused(w.run_on_full_disk(with({})), 1, Contains("x.onnx: cannot write"));
+    check_refused(w.run_on_full_disk(with({"--external-data"})), 1, Contains("x.onnx.data: cannot write"));
+    CHECK(w.content().empty());
+}
+#else
+TEST_CASE("export says what this program lacks") {
+    const workplace w;
+    check_refused(w.run({"export", spec_small, "x.onnx", "--weights", "synthetic", "--batch", "3"}), 1,
+                  Contains("libonnx-dev") && Contains("libprotobuf-dev"));
+    CHECK(w.content().empty());
+}
+#endif
 
 TEST_CASE("classify gives the library's predictions, in text and as JSON") {
     const workplace w;

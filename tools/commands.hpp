@@ -48,6 +48,7 @@ void add_classify(CLI::App&, options&);
 void add_run(CLI::App&, options&);
 void add_bench(CLI::App&, options&);
 void add_convert(CLI::App&, options&);
+void add_export(CLI::App&, options&);
 void add_doctor(CLI::App&, options&);
 void add_plan(CLI::App&, options&);
 void add_pull(CLI::App&, options&);
@@ -96,6 +97,9 @@ void measure_missing(registry&, const selection_query&, const device_choice&, co
 
 /// Adds --weights and --checkpoint-entry.
 CLI::Option* add_weights_options(CLI::App& command, model_choice&, bool required);
+
+/// Whether this program can export to ONNX, in one line.
+std::string export_status();
 
 void print(const detail::json&);
 void warn(const std::string&);

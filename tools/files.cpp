@@ -52,7 +52,8 @@ void doctor() {
               << isa_name(dnnl::get_effective_cpu_isa()) << '\n'
               << "         " << cpu::backend().name() << "; backend on, fp32\n";
     gpu::doctor();
-    std::cout << "pictures libpng " << png_get_libpng_ver(nullptr) << ", libjpeg-turbo\n";
+    std::cout << "pictures libpng " << png_get_libpng_ver(nullptr) << ", libjpeg-turbo\n"
+              << "ONNX     " << export_status() << '\n';
     std::optional<std::string> warning;
     const records_file file;
     const auto records = file.read(warning);

@@ -13,6 +13,9 @@
 #ifdef WITH_image
 #include <gpunet/image.hpp>
 #endif
+#ifdef WITH_onnx
+#include <gpunet/onnx.hpp>
+#endif
 
 #include "together.hpp"
 

@@ -1,4 +1,7 @@
 // Everything, the core last.
+#ifdef WITH_onnx
+#include <gpunet/onnx.hpp>
+#endif
 #ifdef WITH_image
 #include <gpunet/image.hpp>
 #endif

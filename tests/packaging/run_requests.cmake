@@ -7,7 +7,7 @@ function(request request)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "FROM" "HIDDEN;SAYS")
   execute_process(COMMAND ${CMAKE_COMMAND} -S ${SOURCE}/requests -B ${BUILD}/requests ${configure_arguments}
                           "-DREQUEST=${request}" "-DHIDDEN=${arg_HIDDEN}" -Ugpunet_turbojpeg* -Ugpunet_libzip*
-                          -U__pkg_config*
+                          -Ugpunet_protobuf* -U__pkg_config*
                           -Dgpunet_DIR=${arg_FROM} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
   string(REGEX REPLACE "[ \n]+" " " line "${output}") # CMake breaks its messages into lines
   foreach(text IN LISTS arg_SAYS)
@@ -58,13 +58,18 @@ if(image IN_LIST COMPONENTS)
   request("REQUIRED COMPONENTS image" HIDDEN PkgConfig SAYS "component image needs libturbojpeg" "CMake Error")
   request("REQUIRED COMPONENTS image" HIDDEN libturbojpeg SAYS "component image needs libturbojpeg" "CMake Error")
 endif()
+if(onnx IN_LIST COMPONENTS)
+  request("0.1 REQUIRED COMPONENTS onnx" SAYS "[found 1] [${core} gpunet::onnx ${json} gpunet_onnx::proto]")
+  request("REQUIRED COMPONENTS onnx" HIDDEN gpunet_onnx SAYS "component onnx needs ONNX 1.12" "libonnx-dev" "CMake Error")
+  request("REQUIRED COMPONENTS onnx" HIDDEN PkgConfig SAYS "component onnx needs ONNX 1.12" "CMake Error")
+endif()
 
-# An installation that was made where oneDNN, cuDNN and libpng were missing.
+# An installation that was made where oneDNN, cuDNN, libpng and ONNX were missing.
 set(small ${BUILD}/small)
 run("configuring without oneDNN" ${CMAKE_COMMAND} -S ${GPUNET} -B ${small} ${configure_arguments}
     -D GPUNET_BUILD_TOOLS=OFF -D GPUNET_BUILD_EXAMPLES=OFF -D GPUNET_BUILD_TESTS=OFF
     -D CMAKE_DISABLE_FIND_PACKAGE_gpunet_onednn=TRUE -D CMAKE_DISABLE_FIND_PACKAGE_gpunet_cudnn=TRUE
-    -D CMAKE_DISABLE_FIND_PACKAGE_PNG=TRUE)
+    -D CMAKE_DISABLE_FIND_PACKAGE_PNG=TRUE -D CMAKE_DISABLE_FIND_PACKAGE_gpunet_onnx=TRUE)
 run("installing without oneDNN" ${CMAKE_COMMAND} --install ${small} --prefix ${small}/prefix)
 set(from FROM ${small}/prefix/share/cmake/gpunet)
 request("REQUIRED" ${from} SAYS "[found 1] [${core} gpunet::hub ${json}]")

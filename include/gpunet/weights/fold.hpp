@@ -116,24 +116,34 @@ inline folded fold(const graph::dense& d, const tensor_store& store) {
             d.bias ? finite_values(store, d.weights + ".bias") : std::vector<float>{}};
 }
 
+/// The parameters of a batch norm, one of each a channel.
+struct batch_norm {
+    std::vector<float> weight, bias, mean, var;
+};
+
+/// @throws weights_error if a number is not finite, or a variance with epsilon not positive
+inline batch_norm read_batch_norm(const graph::convolution& c, const tensor_store& store) {
+    batch_norm norm{finite_values(store, c.norm + ".weight"), finite_values(store, c.norm + ".bias"),
+                    finite_values(store, c.norm + ".running_mean"), finite_values(store, c.norm + ".running_var")};
+    for (std::size_t o = 0; o < norm.var.size(); ++o)
+        if (!(static_cast<double>(norm.var[o]) + c.epsilon > 0))
+            throw weights_error(store.source() + ": tensor '" + c.norm + ".running_var': expected a variance, found " +
+                                std::to_string(norm.var[o]) + " at element " + std::to_string(o));
+    return norm;
+}
+
 /// With s = gamma / sqrt(var + epsilon): weights w s, bias beta - mean s. In double, rounded once (Ioffe, Szegedy
 /// 2015).
 inline folded fold(const graph::convolution& c, const tensor_store& store) {
     folded out;
     out.weights = finite_values(store, c.weights + ".weight");
-    const auto gamma = finite_values(store, c.norm + ".weight");
-    const auto beta = finite_values(store, c.norm + ".bias");
-    const auto mean = finite_values(store, c.norm + ".running_mean");
-    const auto var = finite_values(store, c.norm + ".running_var");
-    out.bias.resize(gamma.size());
-    const std::size_t per_channel = out.weights.size() / gamma.size();
-    for (std::size_t o = 0; o < gamma.size(); ++o) {
-        const double spread = static_cast<double>(var[o]) + c.epsilon;
-        if (!(spread > 0))
-            throw weights_error(store.source() + ": tensor '" + c.norm + ".running_var': expected a variance, found " +
-                                std::to_string(var[o]) + " at element " + std::to_string(o));
-        const double scale = static_cast<double>(gamma[o]) / std::sqrt(spread);
-        out.bias[o] = static_cast<float>(static_cast<double>(beta[o]) - static_cast<double>(mean[o]) * scale);
+    const batch_norm norm = read_batch_norm(c, store);
+    out.bias.resize(norm.weight.size());
+    const std::size_t per_channel = out.weights.size() / norm.weight.size();
+    for (std::size_t o = 0; o < norm.weight.size(); ++o) {
+        const double scale =
+            static_cast<double>(norm.weight[o]) / std::sqrt(static_cast<double>(norm.var[o]) + c.epsilon);
+        out.bias[o] = static_cast<float>(static_cast<double>(norm.bias[o]) - static_cast<double>(norm.mean[o]) * scale);
         for (float& w : std::span(out.weights).subspan(o * per_channel, per_channel))
             w = static_cast<float>(static_cast<double>(w) * scale);
     }
