@@ -4,6 +4,13 @@
 set(headers_build ${CMAKE_CURRENT_BINARY_DIR}/headers)
 cmake_host_system_information(RESULT headers_jobs QUERY NUMBER_OF_LOGICAL_CORES)
 
+# clang++, which takes half the time, where there is one: the standard library is the same.
+find_program(GPUNET_HEADERS_COMPILER clang++)
+mark_as_advanced(GPUNET_HEADERS_COMPILER)
+if(NOT GPUNET_HEADERS_COMPILER)
+  set(GPUNET_HEADERS_COMPILER ${CMAKE_CXX_COMPILER})
+endif()
+
 # headers_test(NAME command...)
 function(headers_test name)
   add_test(NAME "headers: ${name}" COMMAND ${ARGN})
@@ -13,7 +20,7 @@ endfunction()
 
 headers_test(configure ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_SOURCE_DIR}/headers -B ${headers_build}
              -G ${CMAKE_GENERATOR} -D CMAKE_MAKE_PROGRAM=${CMAKE_MAKE_PROGRAM}
-             -D CMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER})
+             -D CMAKE_CXX_COMPILER=${GPUNET_HEADERS_COMPILER})
 set_property(TEST "headers: configure" PROPERTY FIXTURES_SETUP gpunet_headers)
 
 foreach(component gpunet cpu cudnn image hub onnx)
