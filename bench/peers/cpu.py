@@ -21,74 +21,13 @@ import time
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-import numpy
-
 import machine
 import peers_table
 import ratios
-import synthetic
-from worker_process import WorkerProcess
+from cases import ENGINES, Case, Files
 
 ROOT = HERE.parents[1]
-ENGINES = [ratios.OURS, "onnxruntime", "openvino"]
-SAME = 1e-4  # of the largest logit
 FEWEST, MOST = 2, 1000  # runs in a turn
-
-
-class Files:
-    """A model's files for all engines, kept until the programs that made them are newer."""
-
-    def __init__(self, folder, program, worker):
-        self.folder, self.program, self.worker = folder, program, worker
-        folder.mkdir(parents=True, exist_ok=True)
-        listed = subprocess.run([program, "list", "--json"], check=True, capture_output=True, text=True).stdout
-        self.inputs = {m["name"]: m["input"] for m in json.loads(listed)}
-
-    def onnx(self, model, batch):
-        return self._made(f"{model}-{batch}.onnx", self.program, lambda path: [
-            self.program, "export", model, path, "--weights", "synthetic", "--batch", batch])
-
-    def weights(self, model):
-        return self._made(f"{model}.safetensors", self.worker, lambda path: [self.worker, "weights", model, path])
-
-    def images(self, model, batch):
-        path = self.folder / f"{model}-{batch}.npy"
-        size = self.inputs[model]
-        numpy.save(path, synthetic.picture((batch, size["channels"], size["height"], size["width"])))
-        return path
-
-    def _made(self, name, maker, command):
-        path = self.folder / name
-        if not path.exists() or path.stat().st_mtime < maker.stat().st_mtime:
-            subprocess.run([str(c) for c in command(path)], check=True, stdout=subprocess.DEVNULL)
-        return path
-
-
-class Case:
-    """A model, a batch and a number of threads: how each engine's process is started."""
-
-    def __init__(self, files, model, batch, threads, cores):
-        images = files.images(model, batch)
-        peer = [sys.executable, "-B", HERE / "cpu_worker.py"]
-        self.commands = {e: [*peer, e, files.onnx(model, batch), images, threads] for e in ENGINES[1:]}
-        self.commands[ratios.OURS] = [files.worker, "serve", model, files.weights(model), images, threads]
-        self.cores, self.folder = cores[:threads], files.folder
-
-    def start(self, engine):
-        return WorkerProcess(self.commands[engine], self.cores)
-
-    def difference(self, workers):
-        """The largest one of any peer's logits from ours, of our largest."""
-        logits = {}
-        for engine, worker in workers.items():
-            path = self.folder / f"scores-{engine}.npy"
-            worker.save_scores(path)
-            logits[engine] = numpy.load(path).astype(numpy.float64)
-        ours = logits.pop(ratios.OURS)
-        found = max(float(numpy.abs(peer - ours).max() / numpy.abs(ours).max()) for peer in logits.values())
-        if not found < SAME:
-            raise RuntimeError(f"the engines' logits differ by {found:.1e} of the largest, allowed {SAME:.0e}")
-        return found
 
 
 def runs_of(worker, turn_ms):
@@ -115,6 +54,17 @@ def warm_rounds(workers, rounds, turn_ms):
     return measured
 
 
+@contextlib.contextmanager
+def watched(workers, found):
+    """Puts into found["others"] the share of all cores that other processes took, or the host of a virtual machine."""
+    def elsewhere():
+        return machine.busy_seconds() - sum(w.processor_seconds() for w in workers.values()) - time.process_time()
+
+    before, start = elsewhere(), time.monotonic()
+    yield
+    found["others"] = max(0.0, elsewhere() - before) / ((time.monotonic() - start) * os.cpu_count())
+
+
 def cold_start(case, engine):
     with case.start(engine) as worker:
         return {"load_ms": worker.load_ms, "baseline_bytes": worker.baseline_bytes, "peak_bytes": worker.peak_bytes()}
@@ -128,10 +78,11 @@ def measure(case, given):
             workers[engine] = running.enter_context(case.start(engine))
             workers[engine].rest()
         versions = {engine: worker.version for engine, worker in workers.items()}
-        difference = case.difference(workers)
-        rounds = warm_rounds(workers, given.rounds, given.turn)
-    cold = [{engine: cold_start(case, engine) for engine in ENGINES} for _ in range(given.cold_starts)]
-    return {"rounds": rounds, "cold": cold, "difference": difference}, versions
+        found = {"difference": case.difference(workers)}
+        with watched(workers, found):
+            found["rounds"] = warm_rounds(workers, given.rounds, given.turn)
+    found["cold"] = [{engine: cold_start(case, engine) for engine in ENGINES} for _ in range(given.cold_starts)]
+    return found, versions
 
 
 def save(result, output):
@@ -154,13 +105,17 @@ def arguments():
     parser.add_argument("--cores", type=numbers, default=sorted(os.sched_getaffinity(0)),
                         help="of which the first are used, as many as there are threads")
     parser.add_argument("--quick", action="store_true", help="3 short rounds, 1 cold start: a trial, in build/peers")
+    parser.add_argument("--ours-environment", metavar="NAME=VALUE", action="append", default=[],
+                        help="for our process only, as OMP_WAIT_POLICY=passive; a trial, none by default")
     parser.add_argument("--output", type=pathlib.Path, help="without .md and .json")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", help="where our programs are")
+    if parser.parse_args().quick:
+        parser.set_defaults(rounds=3, cold_starts=1, turn=50)
     given = parser.parse_args()
-    if given.quick:
-        given.rounds, given.cold_starts, given.turn = 3, 1, 50
     given.output = given.output or (ROOT / "build" / "peers" / "quick" if given.quick
                                     else ROOT / "bench" / "results" / machine.result_name())
+    if min(given.rounds, *given.batches, *given.threads) < 1:
+        parser.error("--rounds, --batches, --threads: expected numbers from 1 on")
     if max(given.threads) > len(given.cores):
         parser.error(f"--threads: expected at most {len(given.cores)}, the number of cores, found {max(given.threads)}")
     return given
@@ -174,10 +129,12 @@ def main():
     result = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
               "machine": machine.describe(), "versions": {}, "rounds": given.rounds, "turn_ms": given.turn,
               "cores": given.cores, "cases": []}
+    if given.ours_environment:
+        result["machine"]["environment of gpunet"] = " ".join(given.ours_environment)
     shapes = [(m, b, t) for m in given.models or files.inputs for b in given.batches for t in given.threads]
     start = time.monotonic()
     for done, (model, batch, threads) in enumerate(shapes, 1):
-        found, versions = measure(Case(files, model, batch, threads, given.cores), given)
+        found, versions = measure(Case(files, model, batch, threads, given), given)
         versions[ratios.OURS] += f", commit {machine.commit()}"
         result["versions"] = versions
         result["cases"].append({"model": model, "batch": batch, "threads": threads, **found})

@@ -65,8 +65,10 @@ def markdown(result):
     rows = compared(result["cases"])
     lines = [f"# CPU, against its peers, {result['date']}", ""]
     lines += [f"- {name}: {value}" for name, value in {**result["machine"], **result["versions"]}.items()]
-    worst = max(r["difference"] for r in rows)
-    lines += [f"- logits agree within {worst:.1e} of the largest", "",
+    busy = [100 * r["others"] for r in rows]
+    lines += [f"- others' share of all cores meanwhile: {statistics.median(busy):.0f} %, "
+              f"at most {max(busy):.0f} % in a case",
+              f"- logits agree within {max(r['difference'] for r in rows):.1e} of the largest", "",
               f"fp32, warm, {result['rounds']} rounds: the median over the rounds of each round's median latency, and",
               "the interquartile range in percent of it. Ratio: the median of the rounds' ratios, ours by the better",
               "peer's; below 1 ours is faster.", ""]

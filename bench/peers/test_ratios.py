@@ -52,7 +52,7 @@ class Ratios(unittest.TestCase):
 
 
 class Table(unittest.TestCase):
-    CASE = {"model": "M", "batch": 1, "threads": 2, "rounds": ROUNDS, "difference": 1e-6,
+    CASE = {"model": "M", "batch": 1, "threads": 2, "rounds": ROUNDS, "difference": 1e-6, "others": 0.02,
             "cold": [{e: {"load_ms": 10.0, "baseline_bytes": 1 << 20, "peak_bytes": 3 << 20} for e in ROUNDS[0]}]}
     RESULT = {"date": "2000-01-01", "machine": {"CPU": "a processor"}, "versions": {"gpunet": "gpunet 1"},
               "rounds": 3, "cases": [CASE]}
@@ -63,6 +63,9 @@ class Table(unittest.TestCase):
 
     def test_memory_is_without_what_was_there_before_loading(self):
         self.assertIn("| M | 1 | 2 | 10 | 10 | 10 | 2 | 2 | 2 |", peers_table.markdown(self.RESULT).splitlines())
+
+    def test_says_how_busy_the_machine_was(self):
+        self.assertIn("meanwhile: 2 %, at most 2 % in a case", peers_table.markdown(self.RESULT))
 
     def test_no_cold_starts_no_table_of_them(self):
         self.assertNotIn("Cold", peers_table.markdown({**self.RESULT, "cases": [{**self.CASE, "cold": []}]}))

@@ -16,11 +16,11 @@ QUIET = 0.02  # seconds without work after which a process is taken to be at res
 
 
 class WorkerProcess:
-    def __init__(self, command, cores):
+    def __init__(self, command, cores, environment=None):
         """Starts it on some cores and waits until it is ready. To be used in a with statement."""
         self.command = [str(c) for c in command]
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        preexec_fn=lambda: os.sched_setaffinity(0, cores))
+                                        env=environment, preexec_fn=lambda: os.sched_setaffinity(0, cores))
         try:
             self.version = self._line("engine ")
             load, baseline = self._line("ready ").split()
@@ -49,15 +49,15 @@ class WorkerProcess:
     def rest(self, at_most=1.0):
         """Waits until its threads, which may spin for a while after a run, use no processor any more."""
         end, used = time.monotonic() + at_most, -1.0
-        while used != (used := self._processor_time()):
+        while used != (used := self.processor_seconds()):
             if time.monotonic() > end:
                 raise RuntimeError(f"{' '.join(self.command)}: still works {at_most} s after its last answer")
             time.sleep(QUIET)
 
-    def _processor_time(self):
-        """Nanoseconds that its threads have run."""
+    def processor_seconds(self):
+        """What its threads have used so far."""
         tasks = pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
     def peak_bytes(self):
         return int(self._ask("memory"))
