@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(nlohmann-json3-dev libcli11-dev catch2 libdnnl-dev libdnnl2 ocl-icd-libopencl1 libpng-dev libpng16-16
+packages=(nlohmann-json3-dev libcli11-dev catch2 libdnnl-dev libdnnl2 libxbyak-dev ocl-icd-libopencl1 libpng-dev libpng16-16
           libturbojpeg0-dev libturbojpeg0 zlib1g-dev zlib1g libcurl4-openssl-dev libssl-dev libzip-dev pkgconf-bin libpkgconf3)
 with_all_they_need=(libcurl4 libzip4) # and the libraries that these load, but for the C library
 

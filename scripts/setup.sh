@@ -9,9 +9,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev nlohmann-json3-dev libcli11-dev libturbojpeg0-dev
-          libpng-dev libcurl4-openssl-dev libssl-dev libzip-dev libonnx-dev libprotobuf-dev python3 python3-pip
-          ca-certificates)
+packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libxbyak-dev nlohmann-json3-dev libcli11-dev
+          libturbojpeg0-dev libpng-dev libcurl4-openssl-dev libssl-dev libzip-dev libonnx-dev libprotobuf-dev
+          python3 python3-pip ca-certificates)
 if [ "${1:-}" = test ]; then
     packages+=(catch2 git clang clang-format libclang-rt-dev openssl chromium python3-venv)
 elif [ "${1:-}" = cuda ]; then

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -38,8 +39,8 @@ using value = gpunet::value<cpu::layout>;
 /// features.
 template <class Build>
 std::vector<float> run(format f, std::int64_t batch, const gpunet::constants& w, const std::vector<given*>& inputs,
-                       Build&& build, std::vector<gpunet::step_info>* steps = nullptr) {
-    const cpu::backend device({1, f});
+                       Build&& build, std::vector<gpunet::step_info>* steps = nullptr, int threads = 1) {
+    const cpu::backend device({threads, f});
     cpu::packed packed;
     const cpu::backend::planning_scope scope(device);
     gpunet::planner<cpu::backend> plan(device, batch, w, packed);
@@ -60,8 +61,11 @@ std::vector<float> run(format f, std::int64_t batch, const gpunet::constants& w,
         memory.put(values[i].place, inputs[i]->values);
         before.push_back(inputs[i]->values);
     }
-    layer.run(memory);
-    result.run(memory);
+    {
+        const cpu::backend::running_scope as_a_context(memory);
+        layer.run(memory);
+        result.run(memory);
+    }
     for (std::size_t i = 0; i < inputs.size(); ++i) CHECK(inputs[i]->values == before[i]);
     if (steps) *steps = plan.steps();
     const auto count = static_cast<std::size_t>(batch * features.channels * features.size.height * features.size.width);
@@ -71,23 +75,29 @@ std::vector<float> run(format f, std::int64_t batch, const gpunet::constants& w,
 
 constexpr double tolerance = 2e-6;
 
-void check_convolution(format f, std::int64_t batch, const graph::convolution& c, bool with_residual = false) {
+/// @returns the name of the kernel that computed it
+std::string check_convolution(format f, std::int64_t batch, const graph::convolution& c, bool with_residual = false,
+                              int threads = 1) {
     REQUIRE(c.output.size.height > 0);
     gpunet::constants w;
     fill(w, c);
     given input("input", batch, c.input), residual("residual", batch, c.output);
     std::vector<given*> inputs = {&input};
     if (with_residual) inputs.push_back(&residual);
-    const auto found = run(f, batch, w, inputs, [&](auto& plan, const auto& values) {
+    std::vector<gpunet::step_info> steps;
+    const auto build = [&](auto& plan, const auto& values) {
         return std::pair(gpunet::conv_bn_act<cpu::backend>(plan, c, values[0],
                                                            with_residual ? std::optional(values[1]) : std::nullopt),
                          c.output);
-    });
+    };
+    const auto found = run(f, batch, w, inputs, build, &steps, threads);
     const maps expected = naive::convolve(input.exact, c, w.at("c"), with_residual ? &residual.exact : nullptr);
     INFO(to_text(f) << " batch " << batch << " " << c.input.channels << " -> " << c.output.channels << " kernel "
                     << c.kernel << " stride " << c.stride << " groups " << c.groups << " " << to_string(c.act)
                     << " padding " << c.padding.top << " " << c.padding.bottom << " residual " << with_residual);
     CHECK(core_test::relative_l2(found, expected.values) < tolerance);
+    const auto computes = [](const gpunet::step_info& s) { return s.operation != "conversion"; };
+    return std::find_if(steps.begin(), steps.end(), computes)->implementation;
 }
 
 template <template <class> class Layer, class Body>
@@ -130,6 +140,56 @@ TEST_CASE("every activation, with and without a residual before it, in every for
                     check_convolution(f, 3, convolution({in, {6, 7}}, out, 1, 1, spec::padding_rule::symmetric, 1, act),
                                       residual);
                 }
+}
+
+TEST_CASE("kernels of our own: wide rows, many channels, several threads") {
+    const cpu::openmp runtime;
+    if (!cpu::jit::available(runtime, 3)) {
+        WARN("skipped: no AVX-512, no Xbyak, or no OpenMP");
+        return;
+    }
+    using rule = spec::padding_rule;
+    std::size_t turn = 0;
+    // Tiles are 28, 14, 9 or 6 pixels; parts of a map some 224; 256 channels a pass; groups of 16 to 64 channels.
+    for (const auto& [in, out] : {std::pair{3, 40}, {16, 16}, {33, 67}, {275, 70}})
+        for (const std::int64_t kernel : {1, 3, 5})
+            for (const std::int64_t stride : {1, 2})
+                for (const extent2 size : {extent2{3, 61}, {2, 29}, {25, 23}}) {
+                    if (in > 100 && kernel * stride > 1) continue; // the loops take long
+                    const activation act = activations[turn % 7];  // all but gelu
+                    const int threads = 1 + static_cast<int>(turn % 3);
+                    const std::int64_t batch = 1 + static_cast<std::int64_t>(turn / 3 % 2);
+                    ++turn;
+                    const auto c = convolution({in, size}, out, kernel, stride, rule::symmetric, 1, act);
+                    CHECK(check_convolution(format::automatic, batch, c, turn % 4 == 0, threads) == "gpunet:avx512");
+                }
+    for (const std::int64_t channels : {16, 33, 100})
+        for (const std::int64_t kernel : {3, 5, 7})
+            for (const std::int64_t stride : {1, 2})
+                for (const extent2 size : {extent2{4, 71}, {30, 22}}) {
+                    const activation act = activations[turn++ % 7];
+                    const auto c = convolution({channels, size}, channels, kernel, stride, rule::same, channels, act);
+                    CHECK(check_convolution(format::automatic, 2, c, stride == 1 && turn % 2 == 0,
+                                            1 + static_cast<int>(turn % 3)) == "gpunet:avx512");
+                }
+}
+
+TEST_CASE("what is not a number stays so in kernels of our own") {
+    for (const activation act : activations) {
+        const auto c = convolution({16, {4, 4}}, 16, 1, 1, spec::padding_rule::symmetric, 1, act);
+        gpunet::constants w;
+        fill(w, c);
+        w["c"].bias[3] = std::numeric_limits<float>::quiet_NaN();
+        given input("input", 1, c.input);
+        const auto found = run(format::automatic, 1, w, {&input}, [&](auto& plan, const auto& values) {
+            return std::pair(gpunet::conv_bn_act<cpu::backend>(plan, c, values[0]), c.output);
+        });
+        INFO(to_string(act));
+        for (std::size_t i = 0; i < found.size(); ++i)
+            if (i / 16 != 3) CHECK(std::isfinite(found[i]));
+        if (act == activation::gelu) continue; // oneDNN's
+        CHECK(std::all_of(found.begin() + 48, found.begin() + 64, [](float x) { return std::isnan(x); }));
+    }
 }
 
 TEST_CASE("padding by a number of pixels, and inputs smaller than the kernel") {

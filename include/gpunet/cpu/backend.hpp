@@ -1,6 +1,7 @@
-// The backend that runs on the CPU through oneDNN, in float32.
+// The backend that runs on the CPU, through oneDNN and convolutions of our own, in float32.
 #pragma once
 
+#include <gpunet/cpu/jit.hpp>
 #include <gpunet/cpu/layout.hpp>
 #include <gpunet/cpu/memory.hpp>
 #include <gpunet/cpu/operations.hpp>
@@ -66,6 +67,7 @@ class backend {
     planned_step plan(std::int64_t batch, const graph::convolution& c, const folded& weights, packed& cache,
                       const std::vector<layout>& operands) const {
         const std::string what = text(c) + (operands.size() > 1 ? ", plus residual" : "");
+        if (auto own = plan_own(what, batch, c, weights, cache, operands)) return std::move(*own);
         return guarded(what, [&] {
             const auto residual = operands.size() > 1 ? std::optional(operands[1]) : std::nullopt;
             const auto pd = describe_convolution(engine_, batch, c, format_, residual);
@@ -137,6 +139,27 @@ class backend {
     }
 
   private:
+    /// By a kernel of our own, in blocks of 16 channels; nothing if there is none.
+    std::optional<planned_step> plan_own(const std::string& what, std::int64_t batch, const graph::convolution& c,
+                                         const folded& weights, packed& cache,
+                                         const std::vector<layout>& operands) const {
+        using tag = dnnl::memory::format_tag;
+        if (format_ != format::automatic || !jit::available(openmp_, threads_)) return std::nullopt;
+        const bool residual = operands.size() > 1;
+        auto operation = jit::make_operation(batch, c, residual, weights, cache.own(), threads_);
+        if (!operation) return std::nullopt;
+        const layout output(describe(dims(batch, c.output), tag::nChw16c));
+        planned_step result{
+            step(std::move(operation), {what, "gpunet:avx512"}), {}, output, std::nullopt, std::nullopt};
+        result.operands = {
+            layout(describe(dims(batch, c.input), jit::takes_plain_input(c) ? tag::nchw : tag::nChw16c))};
+        if (residual) {
+            result.operands.push_back(output);
+            result.in_place = 1;
+        }
+        return result;
+    }
+
     /// Vectors travel as N, C, 1, 1.
     static layout vector(std::int64_t batch, std::int64_t channels) {
         return layout(describe({batch, channels, 1, 1}, dnnl::memory::format_tag::nhwc));

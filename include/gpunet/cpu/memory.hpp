@@ -39,8 +39,9 @@ class memory {
     void get(slot s, std::span<float> values) const {
         std::copy_n(view(s, values.size()), values.size(), values.begin());
     }
-    const float* view(slot s, std::size_t) const { return static_cast<const float*>(slots_[s].get_data_handle()); }
+    const float* view(slot s, std::size_t) const { return data(s); }
 
+    float* data(slot s) const { return static_cast<float*>(slots_[s].get_data_handle()); }
     dnnl_memory_t handle(slot s) const { return slots_[s].get(); }
     dnnl_stream_t stream() const { return stream_.get(); }
     const openmp& runtime() const noexcept { return runtime_; }

@@ -13,7 +13,8 @@
 
 namespace gpunet::cpu {
 
-/// Which memory format feature maps have: what oneDNN prefers for each operation, or one for all.
+/// Which memory format feature maps have: what suits each operation, kernels of our own included, or one for all and
+/// oneDNN alone.
 enum class format : std::uint8_t { automatic, channels_last, blocked };
 
 inline dnnl::memory::format_tag tag_of(format f) noexcept {

@@ -1,6 +1,7 @@
-// Weights in the formats oneDNN's kernels want, made once and shared by all plans of a network.
+// Weights in the formats that the kernels want, made once and shared by all plans of a network.
 #pragma once
 
+#include <gpunet/cpu/jit.hpp>
 #include <gpunet/cpu/layout.hpp>
 
 #include <oneapi/dnnl/dnnl.hpp>
@@ -33,7 +34,11 @@ class packed {
         return m;
     }
 
+    /// What our own kernels share.
+    jit::code_cache& own() noexcept { return own_; }
+
   private:
+    jit::code_cache own_;
     std::map<std::string, std::vector<dnnl::memory>> items_;
 };
 

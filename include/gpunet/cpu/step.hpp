@@ -1,6 +1,7 @@
-// One oneDNN primitive, ready to run.
+// One oneDNN primitive, or one convolution of our own, ready to run.
 #pragma once
 
+#include <gpunet/cpu/jit/operation.hpp>
 #include <gpunet/cpu/memory.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/layers/backend.hpp>
@@ -9,6 +10,7 @@
 
 #include <array>
 #include <cassert>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,8 +28,16 @@ class step {
         assert(operands_.size() + constants_.size() + 2 <= max_arguments);
     }
 
+    /// The operands: the input, and the residual if there is one.
+    step(std::shared_ptr<const jit::operation> own, step_info info) : own_(std::move(own)), info_(std::move(info)) {}
+
     /// Allocates nothing itself. @throws error if oneDNN fails
     void run(memory& m, const step_slots& slots) const {
+        if (own_) {
+            const bool residual = slots.operands.size() > 1;
+            return own_->run(m.runtime(), m.threads(), m.data(slots.operands[0]),
+                             residual ? m.data(slots.operands[1]) : nullptr, m.data(slots.output));
+        }
         std::array<dnnl_exec_arg_t, max_arguments> arguments;
         int count = 0;
         const auto add = [&](int argument, dnnl_memory_t handle) {
@@ -49,6 +59,7 @@ class step {
   private:
     static constexpr std::size_t max_arguments = 8;
 
+    std::shared_ptr<const jit::operation> own_; // if null, the primitive
     dnnl::primitive primitive_;
     step_info info_;
     std::vector<int> operands_;

@@ -1,4 +1,5 @@
-// How many threads oneDNN uses. Debian's oneDNN, like most, runs on OpenMP, which keeps the number per calling thread.
+// How many threads oneDNN uses, and work for them. Debian's oneDNN, like most, runs on OpenMP, which keeps the number
+// per calling thread.
 #pragma once
 
 #include <algorithm>
@@ -15,16 +16,43 @@ class openmp {
   public:
     openmp() noexcept
         : get_(reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"))),
-          set_(reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"))) {}
+          set_(reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"))),
+          number_(reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"))),
+          count_(reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"))),
+          parallel_(reinterpret_cast<parallel_region>(dlsym(RTLD_DEFAULT, "GOMP_parallel"))) {}
 
     int max_threads() const noexcept { return get_ ? get_() : 1; }
     void set_threads(int n) const noexcept {
         if (set_) set_(n);
     }
 
+    /// Whether `parallel` can use more than the calling thread.
+    bool can_fork() const noexcept { return number_ && count_ && parallel_; }
+
+    /// Calls work(number, count) on so many threads, or fewer: the same that oneDNN uses. It must not throw.
+    template <class Work>
+    void parallel(int threads, const Work& work) const {
+        if (threads == 1 || !can_fork()) return work(0, 1);
+        struct region {
+            const openmp& runtime;
+            const Work& work;
+        } r{*this, work};
+        const auto enter = [](void* p) {
+            const region& all = *static_cast<region*>(p);
+            all.work(all.runtime.number_(), all.runtime.count_());
+        };
+        parallel_(enter, &r, static_cast<unsigned>(threads), 0);
+    }
+
   private:
+    using parallel_region = void (*)(void (*)(void*), void*, unsigned,
+                                     unsigned); // what compilers make of `omp parallel`
+
     int (*get_)();
     void (*set_)(int);
+    int (*number_)();
+    int (*count_)();
+    parallel_region parallel_;
 };
 
 /// All cores this process may use.

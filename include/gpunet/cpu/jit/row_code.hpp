@@ -1,0 +1,226 @@
+// Machine code (AVX-512) that computes one row of a convolution's output, generated for its exact numbers.
+#pragma once
+
+#include <gpunet/activation.hpp>
+#include <gpunet/cpu/jit/activation_code.hpp>
+#include <gpunet/cpu/jit/generator.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace gpunet::cpu::jit {
+
+/// A stretch of a row whose sums are all in registers.
+struct tile {
+    int first = 0; // output pixel
+    int size = 0;
+};
+
+/// A row in as few tiles of at most `most` pixels as can be, as equal as can be.
+inline std::vector<tile> tiles_of(int width, int most) {
+    const int count = (width + most - 1) / most;
+    std::vector<tile> tiles;
+    for (int i = 0, first = 0; i < count; ++i) {
+        const int size = width / count + (i < width % count ? 1 : 0);
+        tiles.push_back({first, size});
+        first += size;
+    }
+    return tiles;
+}
+
+/// What the code is generated for: a row of `width` output pixels. Offsets in bytes; 16 channels lie side by side in a
+/// block, the last of which may be partly used.
+struct row_shape {
+    int input_channels = 0, input_width = 0, width = 0;
+    int kernel = 1, stride = 1, padding = 0;                 // padding: to the left
+    std::int32_t pixel = 0, channel = 0, row = 0, block = 0; // from one of the input's to the next
+    int outputs = 1;                                         // blocks of output channels computed together, at most 4
+    std::int32_t output_block = 0;                           // from one block of the output's to the next
+    activation act = activation::identity;
+    bool residual = false;
+
+    friend auto operator<=>(const row_shape&, const row_shape&) = default;
+};
+
+/// What a call gets. Rows of the kernel that lie in the padding are left out. A row may take several calls, each for
+/// some blocks of input channels, the last of which takes the partly used block too; in between the output holds the
+/// sums.
+struct row_arguments {
+    const float* input = nullptr;   // the first row's first pixel
+    const float* weights = nullptr; // [block][kernel row][kernel column][channel][outputs * 16]
+    const float* bias = nullptr;    // outputs * 16
+    float* output = nullptr;
+    const float* residual = nullptr;
+    std::int64_t rows = 1;        // of the kernel
+    std::int64_t full_blocks = 0; // of input channels, in this call; at least 1 unless the input has none
+    std::int64_t is_first = 1, is_last = 1;
+    std::int64_t skipped = 0;      // bytes of a full block's weights of the rows left out above
+    std::int64_t skipped_last = 0; // likewise of the last block, if it is partly used
+};
+
+/// The pixels of a tile: `outputs` registers of sums a pixel, one a block for weights, and at least one for the input.
+constexpr int pixels_of_tile(int outputs) noexcept {
+    return outputs == 1 ? 28 : outputs == 2 ? 14 : outputs == 3 ? 9 : 6;
+}
+
+class row_code : public generator {
+  public:
+    explicit row_code(const row_shape& s) : s_(s), activation_(*this, s.act) {
+        const std::vector<reg> saved = {rbx, rbp, r12, r13, r14, r15};
+        for (const auto& r : saved) push(r);
+        mov(input_, field(offsetof(row_arguments, input)));
+        mov(weights_, field(offsetof(row_arguments, weights)));
+        mov(bias_, field(offsetof(row_arguments, bias)));
+        mov(output_, field(offsetof(row_arguments, output)));
+        mov(residual_, field(offsetof(row_arguments, residual)));
+        if (s_.padding > 0) subtract_from(input_, s_.padding * s_.pixel);
+        emit_row();
+        for (auto r = saved.rbegin(); r != saved.rend(); ++r) pop(*r);
+        vzeroupper();
+        ret();
+        activation_.emit_constants();
+        readyRE(); // executable, no more writable
+    }
+
+    void operator()(const row_arguments& a) const { getCode<void (*)(const row_arguments*)>()(&a); }
+
+  private:
+    Xbyak::Address field(std::size_t offset) const { return qword[arguments_ + offset]; }
+    zmm sum(int pixel, int output) const { return zmm(pixel * s_.outputs + output); }
+    zmm weight(int output) const { return zmm(31 - output); }
+
+    /// Whether the input of a pixel's tap lies in the row.
+    bool inside(int pixel, int tap) const {
+        const int x = pixel * s_.stride + tap - s_.padding;
+        return x >= 0 && x < s_.input_width;
+    }
+    bool inside(const tile& t) const { return inside(t.first, 0) && inside(t.first + t.size - 1, s_.kernel - 1); }
+
+    /// Tiles that touch no padding and are of one size share their code.
+    void emit_row() {
+        const std::vector<tile> tiles = tiles_of(s_.width, pixels_of_tile(s_.outputs));
+        for (std::size_t i = 0; i < tiles.size();) {
+            std::size_t end = i + 1;
+            while (end < tiles.size() && inside(tiles[i]) && inside(tiles[end]) && tiles[end].size == tiles[i].size)
+                ++end;
+            repeat(tiles_left_, static_cast<std::int64_t>(end - i), [&] { emit_tile(tiles[i]); });
+            i = end;
+        }
+    }
+
+    void emit_tile(const tile& t) {
+        emit_begin(t);
+        mov(block_, input_);
+        mov(block_weights_, weights_);
+        if (s_.input_channels >= 16) {
+            mov(blocks_left_, field(offsetof(row_arguments, full_blocks)));
+            Xbyak::Label next;
+            L(next);
+            emit_block(t, 16, offsetof(row_arguments, skipped));
+            add_to(block_weights_, s_.kernel * s_.kernel * 16 * s_.outputs * 64);
+            add_to(block_, s_.block);
+            close_loop(blocks_left_, next);
+        }
+        Xbyak::Label unfinished, done;
+        cmp(field(offsetof(row_arguments, is_last)), 0);
+        je(unfinished, T_NEAR);
+        if (const int last = s_.input_channels % 16; last > 0)
+            emit_block(t, last, offsetof(row_arguments, skipped_last));
+        emit_stores(t, true);
+        jmp(done, T_NEAR);
+        L(unfinished);
+        emit_stores(t, false);
+        L(done);
+        add_to(input_, t.size * s_.stride * s_.pixel);
+        add_to(output_, t.size * 64);
+        if (s_.residual) add_to(residual_, t.size * 64);
+    }
+
+    std::int64_t place(int pixel, int output) const { return std::int64_t{output} * s_.output_block + pixel * 64; }
+
+    /// The sums begin with the bias and the residual, or with what an earlier call has left.
+    void emit_begin(const tile& t) {
+        Xbyak::Label resumed, done;
+        cmp(field(offsetof(row_arguments, is_first)), 0);
+        je(resumed, T_NEAR);
+        for (int o = 0; o < s_.outputs; ++o) vmovups(weight(o), at(bias_, 64 * o));
+        for (int p = 0; p < t.size; ++p)
+            for (int o = 0; o < s_.outputs; ++o)
+                if (s_.residual)
+                    vaddps(sum(p, o), weight(o), at(residual_, place(p, o)));
+                else
+                    vmovaps(sum(p, o), weight(o));
+        jmp(done, T_NEAR);
+        L(resumed);
+        for (int p = 0; p < t.size; ++p)
+            for (int o = 0; o < s_.outputs; ++o) vmovups(sum(p, o), at(output_, place(p, o)));
+        L(done);
+    }
+
+    void emit_stores(const tile& t, bool finished) {
+        for (int p = 0; p < t.size; ++p)
+            for (int o = 0; o < s_.outputs; ++o) {
+                if (finished) activation_.emit(sum(p, o));
+                vmovups(at(output_, place(p, o)), sum(p, o));
+            }
+    }
+
+    /// All taps of one block of input channels.
+    void emit_block(const tile& t, int channels, std::size_t skipped) {
+        mov(taps_, block_weights_);
+        add(taps_, field(skipped));
+        mov(row_, block_);
+        mov(rows_left_, field(offsetof(row_arguments, rows)));
+        Xbyak::Label next;
+        L(next);
+        for (int tap = 0; tap < s_.kernel; ++tap) emit_tap(t, tap, channels);
+        add_to(row_, s_.row);
+        close_loop(rows_left_, next);
+    }
+
+    void emit_tap(const tile& t, int tap, int channels) {
+        bool used = false;
+        for (int p = 0; p < t.size; ++p) used = used || inside(t.first + p, tap);
+        // Four channels a turn of the loop keep a 3x3 kernel in the cache of decoded instructions.
+        const int unrolled = s_.kernel == 1 || channels % 4 != 0 ? channels : 4;
+        if (!used) return add_to(taps_, channels * s_.outputs * 64);
+        repeat(channels_left_, channels / unrolled, [&] {
+            for (int c = 0; c < unrolled; ++c) emit_channel(t, tap, c);
+            add_to(taps_, unrolled * s_.outputs * 64);
+            if (unrolled < channels) add_to(row_, unrolled * s_.channel);
+        });
+        if (unrolled < channels) subtract_from(row_, channels * s_.channel);
+    }
+
+    /// sum[pixel][output] += input[pixel] * weight[output]
+    void emit_channel(const tile& t, int tap, int channel) {
+        constexpr int ahead = 1024; // bytes; measured
+        for (int o = 0; o < s_.outputs; ++o) {
+            const int place = (channel * s_.outputs + o) * 64;
+            vmovups(weight(o), at(taps_, place));
+            prefetcht0(at(taps_, place + ahead));
+        }
+        if (s_.kernel == 1 && s_.stride == 1) // each pixel of the next block is a line of the cache
+            for (int p = channel; p < t.size; p += 16) prefetcht0(at(row_, s_.block + p * s_.pixel));
+        const int first = t.size * s_.outputs, spare = 32 - s_.outputs - first;
+        int turn = 0;
+        for (int p = 0; p < t.size; ++p) {
+            if (!inside(t.first + p, tap)) continue;
+            const zmm x(first + turn++ % spare);
+            vbroadcastss(x, at(row_, (p * s_.stride + tap) * s_.pixel + std::int64_t{channel} * s_.channel));
+            for (int o = 0; o < s_.outputs; ++o) vfmadd231ps(sum(p, o), x, weight(o));
+        }
+    }
+
+    row_shape s_;
+    activation_code activation_;
+    const reg arguments_ = rdi, input_ = r8, weights_ = r9, output_ = r10, residual_ = r11, bias_ = r12, block_ = r13,
+              blocks_left_ = r14, rows_left_ = r15, row_ = rax, taps_ = rdx, channels_left_ = rcx, tiles_left_ = rbx,
+              block_weights_ = rsi;
+};
+
+} // namespace gpunet::cpu::jit
