@@ -41,6 +41,12 @@ inline constexpr std::array<published, 7> published_models = {{
     {"GPUNet-D2", "2.25ms-D.json", 528, 83.6, 1.0, 2.17, 4.22, 1.40, 3.06},
 }};
 
+/// The built-in models, read once.
+inline const gpunet::registry& hub() {
+    static const gpunet::registry r = gpunet::registry::builtin();
+    return r;
+}
+
 using variable = gpunet_test::environment_variable;
 
 inline gpunet::latency_record record(const char* device, const char* engine, const char* precision, std::int64_t batch,

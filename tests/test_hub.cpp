@@ -29,14 +29,10 @@ using gpunet::latency_record;
 using gpunet::model;
 using gpunet::parse_model;
 using gpunet::registry;
+using hub_test::hub;
 using json = nlohmann::ordered_json;
 
 namespace {
-
-const registry& hub() {
-    static const registry r = registry::builtin();
-    return r;
-}
 
 json model_file(const std::string& name) {
     return json::parse(test::file_content(std::string(GPUNET_MODELS) + "/" + name + ".json"));

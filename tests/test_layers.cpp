@@ -142,6 +142,16 @@ TEST_CASE("every activation, with and without a residual before it, in every for
                 }
 }
 
+#if GPUNET_HAS_XBYAK
+
+namespace {
+
+std::string kernel_name(const graph::convolution& c) {
+    return cpu::jit::winograd_operation::takes(c) ? "gpunet:avx512:winograd" : "gpunet:avx512";
+}
+
+} // namespace
+
 TEST_CASE("kernels of our own: wide rows, many channels, several threads") {
     const cpu::openmp runtime;
     if (!cpu::jit::available(runtime, 3)) {
@@ -161,7 +171,7 @@ TEST_CASE("kernels of our own: wide rows, many channels, several threads") {
                     const std::int64_t batch = 1 + static_cast<std::int64_t>(turn / 3 % 2);
                     ++turn;
                     const auto c = convolution({in, size}, out, kernel, stride, rule::symmetric, 1, act);
-                    CHECK(check_convolution(format::automatic, batch, c, turn % 4 == 0, threads) == "gpunet:avx512");
+                    CHECK(check_convolution(format::automatic, batch, c, turn % 4 == 0, threads) == kernel_name(c));
                 }
     for (const std::int64_t channels : {16, 33, 100})
         for (const std::int64_t kernel : {3, 5, 7})
@@ -173,6 +183,28 @@ TEST_CASE("kernels of our own: wide rows, many channels, several threads") {
                                             1 + static_cast<int>(turn % 3)) == "gpunet:avx512");
                 }
 }
+
+TEST_CASE("Winograd's convolution: tiles over every edge, parts of tiles, odd channels, several threads") {
+    const cpu::openmp runtime;
+    if (!cpu::jit::available(runtime, 3)) {
+        WARN("skipped: no AVX-512, no Xbyak, or no OpenMP");
+        return;
+    }
+    std::size_t turn = 0;
+    for (const auto& [in, out] : {std::pair{16, 16}, {33, 67}, {100, 130}})
+        for (const std::int64_t padding : {1, 0, 2})
+            for (const extent2 size : {extent2{12, 13}, {18, 15}, {11, 38}, {64, 9}}) {
+                const activation act = activations[turn % 7]; // all but gelu
+                const int threads = 1 + static_cast<int>(turn % 3);
+                const std::int64_t batch = 1 + static_cast<std::int64_t>(turn / 3 % 2);
+                ++turn;
+                const auto c = convolution({in, size}, out, 3, 1, padding, 1, act);
+                CHECK(check_convolution(format::automatic, batch, c, turn % 2 == 0, threads) ==
+                      "gpunet:avx512:winograd");
+            }
+}
+
+#endif
 
 TEST_CASE("what is not a number stays so in kernels of our own") {
     for (const activation act : activations) {

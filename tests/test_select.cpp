@@ -19,6 +19,7 @@ using gpunet::milliseconds;
 using gpunet::parse_duration;
 using gpunet::same_device;
 using gpunet::selection_query;
+using hub_test::hub;
 using hub_test::measured;
 using hub_test::model;
 using hub_test::record;
@@ -34,12 +35,6 @@ selection_query query(const char* device, double budget_ms) {
 
 std::string chosen(const std::vector<gpunet::model>& models, const selection_query& q) {
     return gpunet::select(models, q).model->name;
-}
-
-/// What a selection points into.
-const gpunet::registry& hub() {
-    static const gpunet::registry r = gpunet::registry::builtin();
-    return r;
 }
 
 std::string chosen(const selection_query& q) { return hub().select(q).model->name; }

@@ -1,5 +1,6 @@
 // Goldens: each model carries the reference's logits, the CPU computes them, and what is wrong is found.
 #include "core_support.hpp"
+#include "hub_support.hpp"
 #include "weights_support.hpp"
 
 #include <gpunet/any_network.hpp>
@@ -33,14 +34,10 @@ using gpunet::find_golden;
 using gpunet::golden;
 using gpunet::model;
 using gpunet::registry;
+using hub_test::hub;
 using json = nlohmann::ordered_json;
 
 namespace {
-
-const registry& hub() {
-    static const registry r = registry::builtin();
-    return r;
-}
 
 /// A model of few parameters with a golden: the reference's logits of small0, of two pictures.
 model small_model() {

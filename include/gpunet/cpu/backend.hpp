@@ -149,8 +149,12 @@ class backend {
         auto operation = jit::make_operation(batch, c, residual, weights, cache.own(), threads_);
         if (!operation) return std::nullopt;
         const layout output(describe(dims(batch, c.output), tag::nChw16c));
+        const std::size_t workspace = operation->workspace();
         planned_step result{
-            step(std::move(operation), {what, "gpunet:avx512"}), {}, output, std::nullopt, std::nullopt};
+            step(operation, {what, operation->name(), workspace}), {}, output, std::nullopt, std::nullopt};
+        if (workspace > 0)
+            result.workspace =
+                layout(dnnl::memory::desc({static_cast<std::int64_t>(workspace)}, dnnl::memory::data_type::u8, tag::a));
         result.operands = {
             layout(describe(dims(batch, c.input), jit::takes_plain_input(c) ? tag::nchw : tag::nChw16c))};
         if (residual) {

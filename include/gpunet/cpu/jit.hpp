@@ -11,6 +11,7 @@
 #define GPUNET_HAS_XBYAK 1
 #include <gpunet/cpu/jit/convolution.hpp>
 #include <gpunet/cpu/jit/depthwise.hpp>
+#include <gpunet/cpu/jit/winograd.hpp>
 #else
 #define GPUNET_HAS_XBYAK 0
 #endif
@@ -32,6 +33,8 @@ inline std::shared_ptr<const operation> make_operation(std::int64_t batch, const
                                                        const folded& weights, code_cache& cache, int threads) {
     if (!has_code(c)) return nullptr;
     if (c.depthwise()) return std::make_shared<depthwise_operation>(batch, c, residual, weights, cache);
+    if (winograd_operation::takes(c))
+        return std::make_shared<winograd_operation>(batch, c, residual, weights, cache, threads);
     return std::make_shared<convolution_operation>(batch, c, residual, weights, cache, threads);
 }
 

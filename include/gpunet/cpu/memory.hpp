@@ -1,6 +1,7 @@
 // What one context runs in: an arena, oneDNN's handles into it, a stream; and a clock. One thread at a time.
 #pragma once
 
+#include <gpunet/cpu/aligned_array.hpp>
 #include <gpunet/cpu/layout.hpp>
 #include <gpunet/cpu/threads.hpp>
 #include <gpunet/layers/backend.hpp>
@@ -8,8 +9,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <memory>
-#include <new>
 #include <span>
 #include <vector>
 
@@ -18,14 +17,13 @@ namespace gpunet::cpu {
 class memory {
   public:
     memory(const dnnl::engine& engine, const openmp& runtime, int threads, const memory_map<layout>& map)
-        : arena_(static_cast<std::byte*>(::operator new[](map.bytes + 64, std::align_val_t{alignment}))),
-          stream_(engine), runtime_(runtime), threads_(threads) {
+        : arena_(make_aligned<std::byte>(map.bytes + 64)), stream_(engine), runtime_(runtime), threads_(threads) {
         for (std::size_t i = 0; i < map.layouts.size(); ++i)
             slots_.emplace_back(map.layouts[i].descriptor(), engine,
                                 map.offsets[i] ? static_cast<void*>(arena_.get() + *map.offsets[i]) : nullptr);
     }
 
-    static constexpr std::size_t alignment = 64;
+    static constexpr std::size_t alignment = cache_line;
 
     /// Points an external slot at the caller's memory. Nothing writes to such a slot.
     void put(slot s, std::span<const float> values) { slots_[s].set_data_handle(const_cast<float*>(values.data())); }
@@ -48,11 +46,7 @@ class memory {
     int threads() const noexcept { return threads_; }
 
   private:
-    struct release {
-        void operator()(std::byte* p) const noexcept { ::operator delete[](p, std::align_val_t{alignment}); }
-    };
-
-    std::unique_ptr<std::byte[], release> arena_;
+    aligned_array<std::byte> arena_;
     std::vector<dnnl::memory> slots_;
     dnnl::stream stream_;
     openmp runtime_;

@@ -35,8 +35,10 @@ class step {
     void run(memory& m, const step_slots& slots) const {
         if (own_) {
             const bool residual = slots.operands.size() > 1;
-            return own_->run(m.runtime(), m.threads(), m.data(slots.operands[0]),
-                             residual ? m.data(slots.operands[1]) : nullptr, m.data(slots.output));
+            auto* const workspace = slots.workspace ? reinterpret_cast<std::byte*>(m.data(*slots.workspace)) : nullptr;
+            return own_->run(m.runtime(), m.threads(),
+                             {m.data(slots.operands[0]), residual ? m.data(slots.operands[1]) : nullptr,
+                              m.data(slots.output), workspace});
         }
         std::array<dnnl_exec_arg_t, max_arguments> arguments;
         int count = 0;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <thread>
 
 #include <dlfcn.h>
@@ -42,6 +44,15 @@ class openmp {
             all.work(all.runtime.number_(), all.runtime.count_());
         };
         parallel_(enter, &r, static_cast<unsigned>(threads), 0);
+    }
+
+    /// Calls work(thread, i) for each i below `count`, in order, each on the thread that is free. It must not throw.
+    template <class Work>
+    void for_each(int threads, std::int64_t count, const Work& work) const {
+        std::atomic<std::int64_t> next{0};
+        parallel(threads, [&](int number, int) {
+            for (std::int64_t i = next++; i < count; i = next++) work(number, i);
+        });
     }
 
   private:

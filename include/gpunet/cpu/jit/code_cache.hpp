@@ -1,59 +1,55 @@
 // Code and packed weights, made once and shared by all plans of a network.
 #pragma once
 
+#include <gpunet/cpu/aligned_array.hpp>
 #include <gpunet/cpu/jit/depthwise_code.hpp>
 #include <gpunet/cpu/jit/row_code.hpp>
+#include <gpunet/cpu/jit/winograd_code.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <new>
 #include <string>
+#include <tuple>
 
 namespace gpunet::cpu::jit {
 
-/// Floats on a boundary of a cache line.
-class aligned_floats {
-  public:
-    explicit aligned_floats(std::size_t count)
-        : values_(static_cast<float*>(::operator new[](count * sizeof(float), std::align_val_t{64}))) {
-        for (std::size_t i = 0; i < count; ++i) values_[i] = 0.0F;
-    }
-    float* data() noexcept { return values_.get(); }
-    const float* data() const noexcept { return values_.get(); }
+using packed_weights = aligned_array<float>;
 
-  private:
-    struct release {
-        void operator()(float* p) const noexcept { ::operator delete[](p, std::align_val_t{64}); }
-    };
-    std::unique_ptr<float[], release> values_;
-};
+inline packed_weights make_zeros(std::int64_t count) {
+    auto values = make_aligned<float>(static_cast<std::size_t>(count));
+    std::fill_n(values.get(), count, 0.0F);
+    return values;
+}
 
 class code_cache {
   public:
-    std::shared_ptr<const row_code> row(const row_shape& s) { return find(rows_, s); }
-    std::shared_ptr<const depthwise_code> depthwise(const row_shape& s) { return find(depthwise_, s); }
+    /// The code for a shape.
+    template <class Code>
+    std::shared_ptr<const Code> code(const typename Code::shape& s) {
+        auto& known = std::get<codes<Code>>(codes_)[s];
+        if (!known) known = std::make_shared<const Code>(s);
+        return known;
+    }
 
     /// Weights packed by `pack` under a name that says how.
-    std::shared_ptr<const aligned_floats> weights(const std::string& name,
-                                                  const std::function<aligned_floats()>& pack) {
+    std::shared_ptr<const packed_weights> weights(const std::string& name,
+                                                  const std::function<packed_weights()>& pack) {
         auto& known = weights_[name];
-        if (!known) known = std::make_shared<const aligned_floats>(pack());
+        if (!known) known = std::make_shared<const packed_weights>(pack());
         return known;
     }
 
   private:
     template <class Code>
-    static std::shared_ptr<const Code> find(std::map<row_shape, std::shared_ptr<const Code>>& all, const row_shape& s) {
-        auto& known = all[s];
-        if (!known) known = std::make_shared<const Code>(s);
-        return known;
-    }
+    using codes = std::map<typename Code::shape, std::shared_ptr<const Code>>;
 
-    std::map<row_shape, std::shared_ptr<const row_code>> rows_;
-    std::map<row_shape, std::shared_ptr<const depthwise_code>> depthwise_;
-    std::map<std::string, std::shared_ptr<const aligned_floats>> weights_;
+    std::tuple<codes<row_code>, codes<depthwise_code>, codes<winograd::input_code>, codes<winograd::output_code>>
+        codes_;
+    std::map<std::string, std::shared_ptr<const packed_weights>> weights_;
 };
 
 } // namespace gpunet::cpu::jit

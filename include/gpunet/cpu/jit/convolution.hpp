@@ -1,7 +1,9 @@
 // Convolutions on maps in blocks of 16 channels (nChw16c), row by row.
 #pragma once
 
+#include <gpunet/cpu/jit/blocks.hpp>
 #include <gpunet/cpu/jit/code_cache.hpp>
+#include <gpunet/cpu/jit/grouping.hpp>
 #include <gpunet/cpu/jit/operation.hpp>
 #include <gpunet/cpu/jit/row_code.hpp>
 #include <gpunet/graph/network.hpp>
@@ -17,30 +19,6 @@
 
 namespace gpunet::cpu::jit {
 
-inline std::int64_t blocks_of(std::int64_t channels) noexcept { return (channels + 15) / 16; }
-inline std::int64_t pixels_of(const graph::features& f) noexcept { return f.size.height * f.size.width; }
-
-/// Whether a convolution's input is the picture itself, N C H W, and not in blocks.
-inline bool takes_plain_input(const graph::convolution& c) noexcept { return c.groups == 1 && c.input.channels < 8; }
-
-/// Whether the output is as large as the input and the padding make it.
-inline bool is_consistent(const graph::convolution& c) noexcept {
-    const auto places = [&](std::int64_t extent, std::int64_t before, std::int64_t after) {
-        return (extent + before + after - c.kernel) / c.stride + 1;
-    };
-    return c.output.size.height == places(c.input.size.height, c.padding.top, c.padding.bottom) &&
-           c.output.size.width == places(c.input.size.width, c.padding.left, c.padding.right);
-}
-
-/// Whether there is code for it. Offsets within three blocks must fit 31 bits.
-inline bool has_code(const graph::convolution& c) noexcept {
-    constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max() / (4 * 64);
-    return (c.groups == 1 || c.depthwise()) && has_code(c.act) && is_consistent(c) &&
-           c.kernel <= depthwise_code::largest_kernel && c.padding.left < c.kernel && c.padding.top < c.kernel &&
-           c.padding.right < c.kernel && c.padding.bottom < c.kernel && pixels_of(c.input) < largest &&
-           pixels_of(c.output) < largest;
-}
-
 /// A stretch of output pixels that one call computes: a row, or for 1x1 kernels any part of the map.
 struct stretch {
     std::int64_t first = 0; // output pixel
@@ -52,7 +30,7 @@ class convolution_operation : public operation {
     convolution_operation(std::int64_t batch, const graph::convolution& c, bool residual, const folded& weights,
                           code_cache& cache, int threads)
         : batch_(batch), c_(c), stretches_(flat() ? parts(threads) : rows()) {
-        const std::vector<int> sizes = group_sizes();
+        const std::vector<int> sizes = group_sizes(blocks_of(c.output.channels), stretches_.front().width);
         std::string name = c.weights + " by";
         for (const int size : sizes) name += " " + std::to_string(size);
         weights_ = cache.weights(name, [&] { return pack(weights, sizes); });
@@ -60,15 +38,14 @@ class convolution_operation : public operation {
         std::int64_t first = 0;
         for (const int size : sizes) {
             group g{first, size, {}};
-            for (const stretch& s : stretches_) g.code.push_back(cache.row(shape(s.width, size, residual)));
+            for (const stretch& s : stretches_) g.code.push_back(cache.code<row_code>(shape(s.width, size, residual)));
             groups_.push_back(std::move(g));
             first += size;
         }
     }
 
-    void run(const openmp& runtime, int threads, const float* input, const float* residual,
-             float* output) const noexcept override {
-        runtime.parallel(threads, [&](int number, int count) { run_part(number, count, input, residual, output); });
+    void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
+        runtime.parallel(threads, [&](int number, int count) { run_part(number, count, o); });
     }
 
   private:
@@ -103,40 +80,11 @@ class convolution_operation : public operation {
         return all;
     }
 
-    /// How the blocks of output channels are grouped so that a row takes the fewest cycles: of fused multiply-adds and
-    /// of loads a core does two a cycle each, and a tile is a little more than those.
-    std::vector<int> group_sizes() const {
-        const auto cycles = [&](int size) {
-            double sum = 0;
-            for (const tile& t : tiles_of(stretches_.front().width, pixels_of_tile(size)))
-                sum += std::max(t.size * size, t.size + size) / 2.0 + 0.3;
-            return sum;
-        };
-        const double cost[] = {0, cycles(1), cycles(2), cycles(3), cycles(4)};
-        const auto blocks = static_cast<std::size_t>(blocks_of(c_.output.channels));
-        std::vector<double> best(blocks + 1, std::numeric_limits<double>::infinity());
-        std::vector<std::size_t> last(blocks + 1, 0);
-        best[0] = 0;
-        for (std::size_t n = 1; n <= blocks; ++n)
-            for (std::size_t size = 1; size <= std::min<std::size_t>(4, n); ++size)
-                if (best[n - size] + cost[size] < best[n]) {
-                    best[n] = best[n - size] + cost[size];
-                    last[n] = size;
-                }
-        std::vector<int> sizes;
-        for (std::size_t n = blocks; n > 0; n -= last[n]) sizes.push_back(static_cast<int>(last[n]));
-        std::sort(sizes.rbegin(), sizes.rend());
-        return sizes;
-    }
-
     row_shape shape(int width, int outputs, bool residual) const {
-        row_shape s;
+        row_shape s = shape_of(c_, residual);
         s.input_channels = static_cast<int>(c_.input.channels);
-        s.input_width = flat() ? width : static_cast<int>(c_.input.size.width);
+        if (flat()) s.input_width = width;
         s.width = width;
-        s.kernel = static_cast<int>(c_.kernel);
-        s.stride = static_cast<int>(c_.stride);
-        s.padding = static_cast<int>(c_.padding.left);
         const std::int64_t plane = pixels_of(c_.input);
         s.pixel = plain() ? 4 : 64;
         s.channel = plain() ? static_cast<std::int32_t>(4 * plane) : 4;
@@ -144,16 +92,14 @@ class convolution_operation : public operation {
         s.block = static_cast<std::int32_t>(64 * plane);
         s.outputs = outputs;
         s.output_block = static_cast<std::int32_t>(64 * pixels_of(c_.output));
-        s.act = c_.act;
-        s.residual = residual;
         return s;
     }
 
     /// [group][block][kernel row][kernel column][channel][output]: the order in which the code reads them.
-    aligned_floats pack(const folded& from, const std::vector<int>& sizes) const {
+    packed_weights pack(const folded& from, const std::vector<int>& sizes) const {
         const std::int64_t taps = c_.kernel * c_.kernel;
-        aligned_floats packed(static_cast<std::size_t>(blocks_of(c_.output.channels) * 16 * c_.input.channels * taps));
-        float* to = packed.data();
+        packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16 * c_.input.channels * taps);
+        float* to = packed.get();
         std::int64_t first = 0;
         for (const int size : sizes) {
             for (std::int64_t block = 0; block < c_.input.channels; block += 16)
@@ -167,15 +113,15 @@ class convolution_operation : public operation {
         return packed;
     }
 
-    aligned_floats pack_bias(const folded& from) const {
-        aligned_floats packed(static_cast<std::size_t>(blocks_of(c_.output.channels) * 16));
-        std::copy(from.bias.begin(), from.bias.end(), packed.data());
+    packed_weights pack_bias(const folded& from) const {
+        packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16);
+        std::copy(from.bias.begin(), from.bias.end(), packed.get());
         return packed;
     }
 
     /// Stretches whose input fits half of the second cache are done for all groups before the next ones. Within them
     /// each thread takes its share of the blocks of weights.
-    void run_part(int number, int count, const float* input, const float* residual, float* output) const {
+    void run_part(int number, int count, const operands& o) const {
         const std::int64_t all = batch_ * static_cast<std::int64_t>(stretches_.size());
         const std::int64_t bytes = 4 * c_.input.channels * stretches_.front().width * c_.stride * c_.stride;
         const std::int64_t at_once = std::clamp<std::int64_t>(count * (std::int64_t{1} << 19) / bytes, 1, all);
@@ -186,36 +132,33 @@ class convolution_operation : public operation {
             for (const group& g : groups_)
                 for (std::int64_t i = 0; i < some; ++i) {
                     const std::int64_t place = g.first * some + i * g.size;
-                    if (place >= from && place < to) run_stretch(g, begin + i, input, residual, output);
+                    if (place >= from && place < to) run_stretch(g, begin + i, o);
                 }
         }
     }
 
-    void run_stretch(const group& g, std::int64_t number, const float* input, const float* residual,
-                     float* output) const {
+    void run_stretch(const group& g, std::int64_t number, const operands& o) const {
         const auto count = static_cast<std::int64_t>(stretches_.size());
         const std::int64_t picture = number / count, i = number % count;
         const stretch& s = stretches_[static_cast<std::size_t>(i)];
         row_arguments a;
-        a.weights = weights_->data() + g.first * 16 * c_.input.channels * c_.kernel * c_.kernel;
-        a.bias = bias_->data() + g.first * 16;
+        a.weights = weights_->get() + g.first * 16 * c_.input.channels * c_.kernel * c_.kernel;
+        a.bias = bias_->get() + g.first * 16;
         const std::int64_t in_pixels = pixels_of(c_.input), out_pixels = pixels_of(c_.output);
         const float* in =
-            input + picture * (plain() ? c_.input.channels : blocks_of(c_.input.channels) * 16) * in_pixels;
+            o.input + picture * (plain() ? c_.input.channels : blocks_of(c_.input.channels) * 16) * in_pixels;
         if (flat()) {
             a.input = in + s.first * (plain() ? 1 : 16);
         } else {
-            const std::int64_t y = i * c_.stride - c_.padding.top;
-            const std::int64_t above = std::max<std::int64_t>(0, -y);
-            const std::int64_t below = std::max<std::int64_t>(0, y + c_.kernel - c_.input.size.height);
-            a.input = in + (y + above) * c_.input.size.width * (plain() ? 1 : 16);
-            a.rows = c_.kernel - above - below;
-            a.skipped = above * c_.kernel * 16 * g.size * 64;
-            a.skipped_last = above * c_.kernel * (c_.input.channels % 16) * g.size * 64;
+            const kernel_rows rows = rows_on_input(c_, i);
+            a.input = in + rows.first * c_.input.size.width * (plain() ? 1 : 16);
+            a.rows = rows.count;
+            a.skipped = rows.above * c_.kernel * 16 * g.size * 64;
+            a.skipped_last = rows.above * c_.kernel * (c_.input.channels % 16) * g.size * 64;
         }
         const std::int64_t place = ((picture * blocks_of(c_.output.channels) + g.first) * out_pixels + s.first) * 16;
-        a.output = output + place;
-        a.residual = residual ? residual + place : nullptr;
+        a.output = o.output + place;
+        a.residual = o.residual ? o.residual + place : nullptr;
         const row_code& code = *g.code[static_cast<std::size_t>(i)];
         // 16 blocks of a 1x1 kernel's weights stay in the first cache while all tiles of the stretch use them.
         const std::int64_t full = c_.input.channels / 16, at_once = flat() ? 16 : std::max<std::int64_t>(1, full);
@@ -233,7 +176,7 @@ class convolution_operation : public operation {
     graph::convolution c_;
     std::vector<stretch> stretches_;
     std::vector<group> groups_;
-    std::shared_ptr<const aligned_floats> weights_, bias_;
+    std::shared_ptr<const packed_weights> weights_, bias_;
 };
 
 } // namespace gpunet::cpu::jit

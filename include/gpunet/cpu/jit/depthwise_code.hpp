@@ -1,37 +1,31 @@
 // Machine code (AVX-512) that computes one row of one block of a depthwise convolution's output.
 #pragma once
 
-#include <gpunet/cpu/jit/row_code.hpp>
+#include <gpunet/cpu/jit/row.hpp>
+#include <gpunet/cpu/jit/row_generator.hpp>
 
 #include <cstddef>
 
 namespace gpunet::cpu::jit {
 
-/// The same shapes and arguments as row_code's, for 16 channels; weights [kernel row][kernel column][16], from the
+/// For 16 channels; weights [kernel row][kernel column][16], from the
 /// first row that is not left out.
-class depthwise_code : public generator {
+class depthwise_code : public row_generator {
   public:
-    static constexpr int largest_kernel = 7;
+    using shape = row_shape;
 
-    explicit depthwise_code(const row_shape& s) : s_(s), activation_(*this, s.act) {
+    explicit depthwise_code(const row_shape& s) : row_generator(s) {
         mov(input_, field(offsetof(row_arguments, input)));
         mov(weights_, field(offsetof(row_arguments, weights)));
         mov(output_, field(offsetof(row_arguments, output)));
         mov(residual_, field(offsetof(row_arguments, residual)));
         if (s_.padding > 0) subtract_from(input_, s_.padding * s_.pixel);
         for (const tile& t : tiles_of(s_.width, pixels)) emit_tile(t);
-        vzeroupper();
-        ret();
-        activation_.emit_constants();
-        readyRE();
+        finish();
     }
-
-    void operator()(const row_arguments& a) const { getCode<void (*)(const row_arguments*)>()(&a); }
 
   private:
     static constexpr int pixels = 22, first_weight = 22; // registers: 22 sums, 7 weights, 3 for the rest
-
-    Xbyak::Address field(std::size_t offset) const { return ptr[arguments_ + offset]; }
 
     void emit_tile(const tile& t) {
         mov(row_, field(offsetof(row_arguments, bias)));
@@ -73,10 +67,7 @@ class depthwise_code : public generator {
         }
     }
 
-    row_shape s_;
-    activation_code activation_;
-    const reg arguments_ = rdi, input_ = r8, weights_ = r9, output_ = r10, residual_ = r11, row_ = rax, taps_ = rdx,
-              rows_left_ = rcx;
+    const reg input_ = r8, weights_ = r9, output_ = r10, residual_ = r11, row_ = rax, taps_ = rdx, rows_left_ = rcx;
 };
 
 } // namespace gpunet::cpu::jit

@@ -8,12 +8,29 @@
 
 namespace gpunet::cpu::jit {
 
+/// Code for AVX-512 that is called with a pointer to its arguments.
+template <class Arguments>
 class generator : public Xbyak::CodeGenerator {
+  public:
+    void operator()(const Arguments& a) const { this->template getCode<void (*)(const Arguments*)>()(&a); }
+
   protected:
     using zmm = Xbyak::Zmm;
     using reg = Xbyak::Reg64;
 
     generator() : Xbyak::CodeGenerator(1 << 14, Xbyak::AutoGrow) {}
+
+    /// Returns, emits constants, and makes the code executable, no more writable.
+    template <class Constants>
+    void finish(Constants&& emit_constants) {
+        vzeroupper();
+        ret();
+        emit_constants();
+        readyRE();
+    }
+
+    /// A member of the arguments.
+    Xbyak::Address field(std::size_t offset) const { return qword[rdi + offset]; }
 
     Xbyak::Address at(const reg& base, std::int64_t offset) const {
         return ptr[base + static_cast<std::size_t>(offset)];

@@ -3,16 +3,27 @@
 
 #include <gpunet/cpu/threads.hpp>
 
+#include <cstddef>
+
 namespace gpunet::cpu::jit {
+
+struct operands {
+    const float* input = nullptr;
+    const float* residual = nullptr; // null if there is none; may be the output
+    float* output = nullptr;
+    std::byte* workspace = nullptr;
+};
 
 /// Immutable; any number of threads may run it at a time.
 class operation {
   public:
     virtual ~operation() = default;
 
-    /// @param residual  null if there is none; may be the output
-    virtual void run(const openmp& runtime, int threads, const float* input, const float* residual,
-                     float* output) const noexcept = 0;
+    /// Of the kernel: "gpunet:avx512".
+    virtual const char* name() const noexcept { return "gpunet:avx512"; }
+    /// Bytes a run needs.
+    virtual std::size_t workspace() const noexcept { return 0; }
+    virtual void run(const openmp& runtime, int threads, const operands& o) const noexcept = 0;
 };
 
 } // namespace gpunet::cpu::jit

@@ -1,75 +1,25 @@
 // Machine code (AVX-512) that computes one row of a convolution's output, generated for its exact numbers.
 #pragma once
 
-#include <gpunet/activation.hpp>
-#include <gpunet/cpu/jit/activation_code.hpp>
-#include <gpunet/cpu/jit/generator.hpp>
+#include <gpunet/cpu/jit/row.hpp>
+#include <gpunet/cpu/jit/row_generator.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <tuple>
-#include <utility>
 #include <vector>
 
 namespace gpunet::cpu::jit {
-
-/// A stretch of a row whose sums are all in registers.
-struct tile {
-    int first = 0; // output pixel
-    int size = 0;
-};
-
-/// A row in as few tiles of at most `most` pixels as can be, as equal as can be.
-inline std::vector<tile> tiles_of(int width, int most) {
-    const int count = (width + most - 1) / most;
-    std::vector<tile> tiles;
-    for (int i = 0, first = 0; i < count; ++i) {
-        const int size = width / count + (i < width % count ? 1 : 0);
-        tiles.push_back({first, size});
-        first += size;
-    }
-    return tiles;
-}
-
-/// What the code is generated for: a row of `width` output pixels. Offsets in bytes; 16 channels lie side by side in a
-/// block, the last of which may be partly used.
-struct row_shape {
-    int input_channels = 0, input_width = 0, width = 0;
-    int kernel = 1, stride = 1, padding = 0;                 // padding: to the left
-    std::int32_t pixel = 0, channel = 0, row = 0, block = 0; // from one of the input's to the next
-    int outputs = 1;                                         // blocks of output channels computed together, at most 4
-    std::int32_t output_block = 0;                           // from one block of the output's to the next
-    activation act = activation::identity;
-    bool residual = false;
-
-    friend auto operator<=>(const row_shape&, const row_shape&) = default;
-};
-
-/// What a call gets. Rows of the kernel that lie in the padding are left out. A row may take several calls, each for
-/// some blocks of input channels, the last of which takes the partly used block too; in between the output holds the
-/// sums.
-struct row_arguments {
-    const float* input = nullptr;   // the first row's first pixel
-    const float* weights = nullptr; // [block][kernel row][kernel column][channel][outputs * 16]
-    const float* bias = nullptr;    // outputs * 16
-    float* output = nullptr;
-    const float* residual = nullptr;
-    std::int64_t rows = 1;        // of the kernel
-    std::int64_t full_blocks = 0; // of input channels, in this call; at least 1 unless the input has none
-    std::int64_t is_first = 1, is_last = 1;
-    std::int64_t skipped = 0;      // bytes of a full block's weights of the rows left out above
-    std::int64_t skipped_last = 0; // likewise of the last block, if it is partly used
-};
 
 /// The pixels of a tile: `outputs` registers of sums a pixel, one a block for weights, and at least one for the input.
 constexpr int pixels_of_tile(int outputs) noexcept {
     return outputs == 1 ? 28 : outputs == 2 ? 14 : outputs == 3 ? 9 : 6;
 }
 
-class row_code : public generator {
+class row_code : public row_generator {
   public:
-    explicit row_code(const row_shape& s) : s_(s), activation_(*this, s.act) {
+    using shape = row_shape;
+
+    explicit row_code(const row_shape& s) : row_generator(s) {
         const std::vector<reg> saved = {rbx, rbp, r12, r13, r14, r15};
         for (const auto& r : saved) push(r);
         mov(input_, field(offsetof(row_arguments, input)));
@@ -80,16 +30,10 @@ class row_code : public generator {
         if (s_.padding > 0) subtract_from(input_, s_.padding * s_.pixel);
         emit_row();
         for (auto r = saved.rbegin(); r != saved.rend(); ++r) pop(*r);
-        vzeroupper();
-        ret();
-        activation_.emit_constants();
-        readyRE(); // executable, no more writable
+        finish();
     }
 
-    void operator()(const row_arguments& a) const { getCode<void (*)(const row_arguments*)>()(&a); }
-
   private:
-    Xbyak::Address field(std::size_t offset) const { return qword[arguments_ + offset]; }
     zmm sum(int pixel, int output) const { return zmm(pixel * s_.outputs + output); }
     zmm weight(int output) const { return zmm(31 - output); }
 
@@ -216,11 +160,8 @@ class row_code : public generator {
         }
     }
 
-    row_shape s_;
-    activation_code activation_;
-    const reg arguments_ = rdi, input_ = r8, weights_ = r9, output_ = r10, residual_ = r11, bias_ = r12, block_ = r13,
-              blocks_left_ = r14, rows_left_ = r15, row_ = rax, taps_ = rdx, channels_left_ = rcx, tiles_left_ = rbx,
-              block_weights_ = rsi;
+    const reg input_ = r8, weights_ = r9, output_ = r10, residual_ = r11, bias_ = r12, block_ = r13, blocks_left_ = r14,
+              rows_left_ = r15, row_ = rax, taps_ = rdx, channels_left_ = rcx, tiles_left_ = rbx, block_weights_ = rsi;
 };
 
 } // namespace gpunet::cpu::jit

@@ -1,0 +1,37 @@
+// Maps in blocks of 16 channels (nChw16c), and which convolutions on them there is code for.
+#pragma once
+
+#include <gpunet/cpu/jit/activation_code.hpp>
+#include <gpunet/graph/network.hpp>
+
+#include <cstdint>
+#include <limits>
+
+namespace gpunet::cpu::jit {
+
+inline std::int64_t blocks_of(std::int64_t channels) noexcept { return (channels + 15) / 16; }
+inline std::int64_t pixels_of(const graph::features& f) noexcept { return f.size.height * f.size.width; }
+
+/// Whether a convolution's input is the picture itself, N C H W, and not in blocks.
+inline bool takes_plain_input(const graph::convolution& c) noexcept { return c.groups == 1 && c.input.channels < 8; }
+
+/// Whether the output is as large as the input and the padding make it.
+inline bool is_consistent(const graph::convolution& c) noexcept {
+    const auto places = [&](std::int64_t extent, std::int64_t before, std::int64_t after) {
+        return (extent + before + after - c.kernel) / c.stride + 1;
+    };
+    return c.output.size.height == places(c.input.size.height, c.padding.top, c.padding.bottom) &&
+           c.output.size.width == places(c.input.size.width, c.padding.left, c.padding.right);
+}
+
+inline constexpr std::int64_t largest_kernel = 7;
+
+/// Whether there is code for it. Offsets within three blocks must fit 31 bits.
+inline bool has_code(const graph::convolution& c) noexcept {
+    constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max() / (4 * 64);
+    return (c.groups == 1 || c.depthwise()) && has_code(c.act) && is_consistent(c) && c.kernel <= largest_kernel &&
+           c.padding.left < c.kernel && c.padding.top < c.kernel && c.padding.right < c.kernel &&
+           c.padding.bottom < c.kernel && pixels_of(c.input) < largest && pixels_of(c.output) < largest;
+}
+
+} // namespace gpunet::cpu::jit
