@@ -191,14 +191,17 @@ TEST_CASE("Winograd's convolution: tiles over every edge, parts of tiles, odd ch
         return;
     }
     std::size_t turn = 0;
-    for (const auto& [in, out] : {std::pair{16, 16}, {33, 67}, {100, 130}})
+    for (const auto& [kernel, in, out] : {std::tuple{3, 16, 16}, {3, 33, 67}, {3, 100, 130}, {5, 16, 24}, {5, 48, 67}})
         for (const std::int64_t padding : {1, 0, 2})
             for (const extent2 size : {extent2{12, 13}, {18, 15}, {11, 38}, {64, 9}}) {
                 const activation act = activations[turn % 7]; // all but gelu
                 const int threads = 1 + static_cast<int>(turn % 3);
                 const std::int64_t batch = 1 + static_cast<std::int64_t>(turn / 3 % 2);
                 ++turn;
-                const auto c = convolution({in, size}, out, 3, 1, padding, 1, act);
+                // The output of 5x5 kernels is as large as that of 3x3 ones.
+                const std::int64_t more = kernel == 5 ? 2 : 1;
+                const auto c = convolution({in, {size.height * more, size.width * more + more - 1}}, out, kernel, more,
+                                           padding + more - 1, 1, act);
                 CHECK(check_convolution(format::automatic, batch, c, turn % 2 == 0, threads) ==
                       "gpunet:avx512:winograd");
             }

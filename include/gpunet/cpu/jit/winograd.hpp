@@ -1,4 +1,5 @@
-// 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications.
+// Convolutions by Winograd's F(4x4, 3x3): 3x3 of stride 1 with a quarter of the multiplications, and 5x5 of stride 2
+// with 0.36 of them, as the sum of four convolutions of stride 1, each on every second row and column of the input.
 #pragma once
 
 #include <gpunet/cpu/jit/blocks.hpp>
@@ -27,8 +28,9 @@ class winograd_operation : public operation {
     /// Whether it is worth it: enough channels, and tiles that do not lie outside the map by much.
     static bool takes(const graph::convolution& c) noexcept {
         const std::int64_t tiles = tiles_along(c.output.size.height) * tiles_along(c.output.size.width);
-        return c.kernel == 3 && c.stride == 1 && c.groups == 1 && c.input.channels >= 16 && c.output.channels >= 16 &&
-               tiles >= 9 && tiles * 16 * 2 < pixels_of(c.output) * 3;
+        const bool one = c.kernel == 3 && c.stride == 1, four = c.kernel == 5 && c.stride == 2;
+        return (one || (four && c.input.channels % 16 == 0)) && c.groups == 1 && c.input.channels >= 16 &&
+               c.output.channels >= 16 && tiles >= 9 && tiles * 16 * 2 < pixels_of(c.output) * 3;
     }
 
     winograd_operation(std::int64_t batch, const graph::convolution& c, bool residual, const folded& weights,
@@ -46,7 +48,8 @@ class winograd_operation : public operation {
             products_.push_back(cache.code<row_code>(product_shape(size)));
         for (std::int64_t y = 0; y < rows_; ++y)
             for (std::int64_t x = 0; x < columns_; ++x) {
-                inputs_.push_back(cache.code<winograd::input_code>(input_shape(y, x)));
+                for (std::int64_t phase = 0; phase < phases(); ++phase)
+                    inputs_.push_back(cache.code<winograd::input_code>(input_shape(part_of(y, x, phase))));
                 outputs_.push_back(cache.code<winograd::output_code>(output_shape(y, x, residual)));
             }
     }
@@ -67,7 +70,10 @@ class winograd_operation : public operation {
     static std::int64_t tiles_along(std::int64_t extent) noexcept {
         return (extent + winograd::output_size - 1) / winograd::output_size;
     }
-    std::int64_t input_blocks() const noexcept { return blocks_of(c_.input.channels); }
+    /// Each has the rows and columns of the input with the same remainder by the stride.
+    std::int64_t phases() const noexcept { return c_.stride * c_.stride; }
+    std::int64_t input_blocks() const noexcept { return blocks_of(c_.input.channels) * phases(); }
+    std::int64_t inputs() const noexcept { return c_.input.channels * phases(); }
 
     /// As many chunks for each thread, small enough for the second cache, large enough to use weights often.
     std::int64_t tiles_of_chunk(int threads) const {
@@ -85,7 +91,7 @@ class winograd_operation : public operation {
     /// The 1x1 convolution that multiplies one position of all tiles of a chunk.
     row_shape product_shape(int outputs) const {
         row_shape s;
-        s.input_channels = static_cast<int>(c_.input.channels);
+        s.input_channels = static_cast<int>(inputs());
         s.input_width = s.width = static_cast<int>(chunk_);
         s.pixel = 64;
         s.channel = 4;
@@ -94,16 +100,35 @@ class winograd_operation : public operation {
         return s;
     }
 
-    winograd::tile_shape input_shape(std::int64_t y, std::int64_t x) const {
-        winograd::tile_shape s;
-        const auto cut = [](std::int64_t tile, std::int64_t padding, std::int64_t extent, int& first, int& count) {
-            const std::int64_t begin = tile * winograd::output_size - padding;
-            first = static_cast<int>(std::max<std::int64_t>(0, -begin));
-            count = static_cast<int>(std::min<std::int64_t>(winograd::input_size, extent - begin)) - first;
+    /// The part of a tile that lies on the input.
+    struct span {
+        int first = 0, count = 0; // of the tile's rows or columns
+        std::int64_t place = 0;   // of the first on the input
+    };
+    struct part {
+        span rows, columns;
+    };
+    part part_of(std::int64_t y, std::int64_t x, std::int64_t phase) const {
+        const auto cut = [this](std::int64_t tile, std::int64_t offset, std::int64_t extent) {
+            const std::int64_t begin = tile * winograd::output_size * c_.stride + offset;
+            const std::int64_t first = std::max<std::int64_t>(0, (c_.stride - 1 - begin) / c_.stride);
+            const std::int64_t end =
+                std::min<std::int64_t>(winograd::input_size, (extent - begin + c_.stride - 1) / c_.stride);
+            if (end <= first) return span{};
+            return span{static_cast<int>(first), static_cast<int>(end - first), begin + first * c_.stride};
         };
-        cut(y, c_.padding.top, c_.input.size.height, s.first_row, s.rows);
-        cut(x, c_.padding.left, c_.input.size.width, s.first_column, s.columns);
-        s.row = static_cast<std::int32_t>(64 * c_.input.size.width);
+        return {cut(y, phase / c_.stride - c_.padding.top, c_.input.size.height),
+                cut(x, phase % c_.stride - c_.padding.left, c_.input.size.width)};
+    }
+
+    winograd::tile_shape input_shape(const part& p) const {
+        winograd::tile_shape s;
+        s.first_row = p.rows.first;
+        s.rows = p.rows.count;
+        s.first_column = p.columns.first;
+        s.columns = p.columns.count;
+        s.column = static_cast<std::int32_t>(64 * c_.stride);
+        s.row = static_cast<std::int32_t>(c_.input.size.width) * s.column;
         s.block = static_cast<std::int32_t>(64 * pixels_of(c_.input));
         s.position = static_cast<std::int32_t>(input_position());
         s.position_block = static_cast<std::int32_t>(64 * chunk_);
@@ -126,31 +151,41 @@ class winograd_operation : public operation {
         return s;
     }
 
-    /// [group][position][channel][output]
+    /// [group][position][phase][channel][output]
     packed_weights pack(const folded& from) const {
-        const std::int64_t inputs = c_.input.channels;
-        packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16 * inputs * winograd::positions);
+        packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16 * inputs() * winograd::positions);
         std::int64_t first = 0;
         for (const int size : sizes_) {
-            float* group = packed.get() + first * inputs * winograd::positions;
+            float* group = packed.get() + first * inputs() * winograd::positions;
             for (std::int64_t o = 0; o < 16 * size && first + o < c_.output.channels; ++o)
-                for (std::int64_t i = 0; i < inputs; ++i) {
-                    const float* w = from.weights.data() + ((first + o) * inputs + i) * 9;
-                    std::array<std::array<double, winograd::input_size>, 3> columns; // of the kernel
-                    for (std::size_t x = 0; x < 3; ++x)
-                        columns[x] = winograd::transform_weights(
-                            static_cast<double>(w[x]), static_cast<double>(w[x + 3]), static_cast<double>(w[x + 6]));
-                    float* to = group + i * 16 * size + o;
-                    for (std::size_t y = 0; y < winograd::input_size; ++y)
-                        for (const double value :
-                             winograd::transform_weights(columns[0][y], columns[1][y], columns[2][y])) {
-                            *to = static_cast<float>(value);
-                            to += inputs * 16 * size;
-                        }
+                for (std::int64_t i = 0; i < inputs(); ++i) {
+                    const std::int64_t phase = i / c_.input.channels, channel = i % c_.input.channels;
+                    const float* w =
+                        from.weights.data() + ((first + o) * c_.input.channels + channel) * c_.kernel * c_.kernel;
+                    pack(w, phase / c_.stride, phase % c_.stride, group + i * 16 * size + o, inputs() * 16 * size);
                 }
             first += 16 * size;
         }
         return packed;
+    }
+
+    /// Every stride-th row and column of one kernel, from (y, x) on, as its 36 positions so many numbers apart.
+    void pack(const float* kernel, std::int64_t y, std::int64_t x, float* to, std::int64_t step) const {
+        const auto weight = [&](std::int64_t row, std::int64_t column) {
+            row = row * c_.stride + y;
+            column = column * c_.stride + x;
+            return row < c_.kernel && column < c_.kernel ? static_cast<double>(kernel[row * c_.kernel + column]) : 0.0;
+        };
+        std::array<std::array<double, winograd::input_size>, 3> columns;
+        for (std::size_t i = 0; i < 3; ++i) {
+            const auto column = static_cast<std::int64_t>(i);
+            columns[i] = winograd::transform_weights(weight(0, column), weight(1, column), weight(2, column));
+        }
+        for (std::size_t i = 0; i < winograd::input_size; ++i)
+            for (const double value : winograd::transform_weights(columns[0][i], columns[1][i], columns[2][i])) {
+                *to = static_cast<float>(value);
+                to += step;
+            }
     }
 
     packed_weights pack_bias(const folded& from) const {
@@ -164,15 +199,14 @@ class winograd_operation : public operation {
         auto* const product = reinterpret_cast<float*>(workspace + input_position() * winograd::positions);
         const std::int64_t first = chunk * chunk_, count = std::min(chunk_, rows_ * columns_ - first);
         winograd::tile_arguments a;
-        a.blocks = input_blocks();
-        for (std::int64_t i = 0; i < count; ++i) {
-            const std::int64_t y = (first + i) / columns_ * winograd::output_size - c_.padding.top;
-            const std::int64_t x = (first + i) % columns_ * winograd::output_size - c_.padding.left;
-            const std::int64_t place =
-                std::max<std::int64_t>(0, y) * c_.input.size.width + std::max<std::int64_t>(0, x);
-            a.from = o.input + (picture * input_blocks() * pixels_of(c_.input) + place) * 16;
-            a.to = input + i * 16;
-            (*inputs_[static_cast<std::size_t>(first + i)])(a);
+        a.blocks = blocks_of(c_.input.channels);
+        const float* picture_input = o.input + picture * a.blocks * pixels_of(c_.input) * 16;
+        for (std::int64_t i = 0; i < count * phases(); ++i) {
+            const std::int64_t tile = first + i / phases(), phase = i % phases();
+            const part p = part_of(tile / columns_, tile % columns_, phase);
+            a.from = picture_input + (p.rows.place * c_.input.size.width + p.columns.place) * 16;
+            a.to = input + (phase * a.blocks * chunk_ + i / phases()) * 16;
+            (*inputs_[static_cast<std::size_t>(tile * phases() + phase)])(a);
         }
         std::int64_t block = 0;
         for (const int size : sizes_) {
@@ -194,17 +228,16 @@ class winograd_operation : public operation {
     }
 
     void multiply(int size, std::int64_t block, const float* input, float* product) const {
-        const std::int64_t inputs = c_.input.channels;
         row_arguments a;
         a.input = input;
-        a.weights = weights_->get() + block * 16 * inputs * winograd::positions;
+        a.weights = weights_->get() + block * 16 * inputs() * winograd::positions;
         a.bias = no_bias_->get();
         a.output = product;
-        a.full_blocks = inputs / 16;
+        a.full_blocks = inputs() / 16;
         for (int position = 0; position < winograd::positions; ++position) {
             (*products_[static_cast<std::size_t>(size - 1)])(a);
             a.input += input_position() / 4;
-            a.weights += inputs * 16 * size;
+            a.weights += inputs() * 16 * size;
             a.output += output_position() / 4;
         }
     }
@@ -217,7 +250,7 @@ class winograd_operation : public operation {
     std::vector<int> sizes_;
     std::shared_ptr<const packed_weights> no_bias_, weights_, bias_;
     std::vector<std::shared_ptr<const row_code>> products_;           // by the size of the group, from 1
-    std::vector<std::shared_ptr<const winograd::input_code>> inputs_; // of each tile
+    std::vector<std::shared_ptr<const winograd::input_code>> inputs_; // of each tile's phases
     std::vector<std::shared_ptr<const winograd::output_code>> outputs_;
 };
 

@@ -37,7 +37,7 @@ constexpr std::array<double, input_size> transform_weights(double w0, double w1,
 /// Where a tile's pixels lie, on the map and transformed, 16 channels side by side. Offsets in bytes.
 struct tile_shape {
     int first_row = 0, rows = 0, first_column = 0, columns = 0; // the part of the tile that lies on the map
-    std::int32_t row = 0, block = 0;               // of the map: from one row, block of channels to the next
+    std::int32_t row = 0, column = 64, block = 0;  // of the map: from one row, column, block of channels to the next
     std::int32_t position = 0, position_block = 0; // transformed: from one position, block of channels to the next
     activation act = activation::identity;         // of outputs
     bool residual = false;
@@ -125,7 +125,8 @@ class input_code : public tile_generator {
         for (int column = 0; column < input_size; ++column) {
             for (int row = 0; row < input_size; ++row)
                 if (on_map(row, column))
-                    vmovups(zmm(row), at(from_, (row - s_.first_row) * s_.row + (column - s_.first_column) * 64));
+                    vmovups(zmm(row),
+                            at(from_, (row - s_.first_row) * s_.row + (column - s_.first_column) * s_.column));
                 else
                     vpxord(zmm(row), zmm(row), zmm(row));
             transform();
@@ -193,7 +194,7 @@ class output_code : public tile_generator {
             transform();
             for (int column = 0; column < s_.columns; ++column) {
                 const zmm y(result + column);
-                const std::int64_t place = row * s_.row + column * 64;
+                const std::int64_t place = row * s_.row + column * s_.column;
                 vaddps(y, y, ptr[bias_]);
                 if (s_.residual) vaddps(y, y, at(residual_, place));
                 activation_.emit(y);
