@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -68,8 +67,7 @@ inline quantized_convolution quantize_convolution(const graph::convolution& c, c
         const auto channel = std::span(f.weights).subspan(o * per_channel, per_channel);
         float widest = 0;
         for (const float w : channel) widest = std::max(widest, std::fabs(w));
-        const float scale = std::max(
-            {widest / largest, std::fabs(f.bias[o]) / (most_units * input_scale), std::numeric_limits<float>::min()});
+        const float scale = std::max({widest / largest, std::fabs(f.bias[o]) / (most_units * input_scale), 0x1p-100F});
         for (std::size_t i = 0; i < per_channel; i += together)
             detail::round_together(channel.subspan(i, together), scale, q.weights);
         const double unit = double{input_scale} * double{scale};
