@@ -113,12 +113,12 @@ std::vector<float> floats(const onnx::TensorProto& t) {
 
 /// Synthetic weights in int8 with scales that nobody measured.
 gpunet::tensor_store quantized_by_hand(const gpunet::graph::network& net) {
-    gpunet::quantize::map_scales scales;
+    gpunet::quantize::calibration known;
     for (const std::string& name : gpunet::graph::feature_maps(net)) {
-        const float scale = 0.02F + 0.001F * static_cast<float>(scales.size());
-        scales[name] = scale;
+        const float scale = 0.02F + 0.001F * static_cast<float>(known.scales.size());
+        known.scales[name] = scale;
     }
-    return gpunet::quantize::quantized_store(net, gpunet::fold(net, gpunet::synthetic_weights(net)), scales, "by hand");
+    return gpunet::quantize::quantized_store(net, gpunet::fold(net, gpunet::synthetic_weights(net)), known, "by hand");
 }
 
 /// A network of one inverted residual and what is needed around it.

@@ -18,6 +18,7 @@
 #include <functional>
 #include <iostream>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -198,6 +199,32 @@ TEST_CASE("weights that see the same input are rounded so that their sum is righ
     }
 }
 
+TEST_CASE("the bias makes up for what rounding the weights takes from the mean") {
+    for (const std::int64_t groups : {1, 2, 12})
+        for (const std::int64_t kernel : {1, 3}) {
+            INFO(groups << " " << kernel);
+            const auto c = layer_test::convolution({12, {7, 7}}, 24, kernel, 1, gpunet::spec::padding{}, groups);
+            gpunet::constants w;
+            layer_test::fill(w, c);
+            std::vector<double> means;
+            for (const float x : layer_test::noise("means", 12, 1.0F)) means.push_back(double{x});
+            const gpunet::folded& f = w.at("c");
+            const auto q = quantize::quantize_convolution(c, f, 0.02F, means);
+            const std::size_t each = f.weights.size() / 24, taps = static_cast<std::size_t>(kernel * kernel);
+            for (std::size_t o = 0; o < 24; ++o) {
+                double exact = double{f.bias[o]}, found = double{q.bias[o]};
+                for (std::size_t i = 0; i < each; ++i) {
+                    const auto inputs = static_cast<std::size_t>(12 / groups),
+                               outputs = static_cast<std::size_t>(24 / groups);
+                    const double mean = means[o / outputs * inputs + i / taps];
+                    exact += double{f.weights[o * each + i]} * mean;
+                    found += double{q.scales[o]} * q.weights[o * each + i] * mean;
+                }
+                CHECK(std::fabs(found - exact) < 0.51 * 0.02 * double{q.scales[o]} + 1e-6);
+            }
+        }
+}
+
 TEST_CASE("scales: the maximum over 127, or that of the least squared error") {
     const auto of = [](const std::vector<float>& values, method m) {
         histogram h;
@@ -273,9 +300,8 @@ TEST_CASE("a quantized file says what a network computes with, as fold reads it"
                     CHECK(f.weights[i] == s * static_cast<float>(f.int8->weights[i]));
                     CHECK(std::fabs(f.weights[i] - exact.at(c.weights).weights[i]) <= 1.001F * s);
                 }
-                const double unit = double{f.int8->input_scale} * double{s};
-                CHECK(float(whole[o] * unit) == f.bias[o]);
-                CHECK(std::fabs(double{f.bias[o]} - double{exact.at(c.weights).bias[o]}) <= 0.51 * unit);
+                CHECK(float(whole[o] * (double{f.int8->input_scale} * double{s})) == f.bias[o]);
+                CHECK(f.bias[o] == Approx(exact.at(c.weights).bias[o]).margin(0.05));
             }
         });
         for (const graph::block& b : e.net.blocks)
@@ -355,13 +381,22 @@ TEST_CASE("every feature map is observed once, in order, on any format") {
     const example e("small0");
     const auto expected = graph::feature_maps(e.net);
     CHECK(std::count(expected.begin(), expected.end(), "network.stage: 2 layer5.se.conv_expand") == 1);
+    std::map<int, std::vector<float>> first; // the first feature map in each format
     for (const auto format :
          {gpunet::cpu::format::automatic, gpunet::cpu::format::channels_last, gpunet::cpu::format::blocked}) {
         std::vector<std::string> names;
         bool scaled = true;
         const auto see = [&](const quantize::feature_map& f) {
-            names.emplace_back(f.name);
             scaled = scaled && f.scale.has_value();
+            // The same numbers in N C H W, without what pads the layout.
+            const std::vector<float> plain = f.plain();
+            REQUIRE(plain.size() == static_cast<std::size_t>(gpunet::element_count(f.shape)));
+            double sum = 0, of_plain = 0;
+            for (const float x : f.values) sum += double{x} * double{x};
+            for (const float x : plain) of_plain += double{x} * double{x};
+            CHECK(sum == Approx(of_plain));
+            if (names.empty()) first[static_cast<int>(format)] = plain;
+            names.emplace_back(f.name);
         };
         const gpunet::cpu::backend inner({.threads = 0, .format = format});
         const gpunet::network net(e.spec, e.made.weights, quantize::simulated(inner, see));
@@ -370,6 +405,9 @@ TEST_CASE("every feature map is observed once, in order, on any format") {
         CHECK(scaled);
         CHECK(net.device().name() == inner.name());
     }
+    REQUIRE(first.size() == 3);
+    CHECK(core_test::relative_l2(first[0], first[1]) < 1e-3);
+    CHECK(core_test::relative_l2(first[0], first[2]) < 1e-3);
 }
 
 TEST_CASE("the simulated network computes what loops over the definition compute") {

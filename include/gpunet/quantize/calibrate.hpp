@@ -1,4 +1,4 @@
-// The scales of a network's feature maps, from what its feature maps hold on pictures.
+// The scales of a network's feature maps and the means of their channels, from what they hold on pictures.
 #pragma once
 
 #include <gpunet/error.hpp>
@@ -13,10 +13,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace gpunet::quantize {
 
@@ -41,17 +44,35 @@ inline pictures pictures_of(std::span<const tensor<float>> tensors) {
             }};
 }
 
-/// Runs every picture on the network of float32 weights. The same pictures, weights and backend give the same scales.
+/// What a feature map held so far.
+struct gathered {
+    histogram values;
+    std::vector<double> sums; // of each channel
+    std::int64_t count = 0;   // of numbers in each channel
+
+    void add(const feature_map& f) {
+        values.add(f.values);
+        const std::vector<float> plain = f.plain();
+        const auto channels = static_cast<std::size_t>(f.shape[1]);
+        const auto area = static_cast<std::size_t>(f.shape[2] * f.shape[3]);
+        sums.resize(channels);
+        for (std::size_t i = 0; i < plain.size(); i += area)
+            sums[i / area % channels] += std::accumulate(plain.data() + i, plain.data() + i + area, 0.0);
+        count += f.shape[0] * f.shape[2] * f.shape[3];
+    }
+};
+
+/// Runs every picture on the network of float32 weights. The same pictures, weights and backend give the same result.
 /// @throws argument_error without pictures; weights_error naming a feature map that is not finite; what fill throws
 template <host_backend B>
-map_scales calibrate(const spec::network& net, const tensor_store& weights, const pictures& from, const B& device,
-                     method m = method::mse, const progress& told = {}) {
+calibration calibrate(const spec::network& net, const tensor_store& weights, const pictures& from, const B& device,
+                      method m = method::mse, const progress& told = {}) {
     if (from.count == 0) throw argument_error("calibration: expected at least one picture, found none");
-    std::map<std::string, histogram, std::less<>> seen;
+    std::map<std::string, gathered, std::less<>> seen;
     const auto see = [&](const feature_map& f) {
         auto at = seen.find(f.name);
-        if (at == seen.end()) at = seen.emplace(std::string(f.name), histogram()).first;
-        at->second.add(f.values);
+        if (at == seen.end()) at = seen.emplace(std::string(f.name), gathered()).first;
+        at->second.add(f);
     };
     const network watched(net, weights, observing<B>(device, see));
     context run(watched);
@@ -61,13 +82,14 @@ map_scales calibrate(const spec::network& net, const tensor_store& weights, cons
         from.fill(i, picture.elements());
         run.run(picture.elements(), scores.elements());
     }
-    map_scales scales;
-    for (const auto& [name, h] : seen) {
-        if (!h.finite())
+    calibration known;
+    for (const auto& [name, all] : seen) {
+        if (!all.values.finite())
             throw weights_error(weights.source() + ": output of '" + name + "': expected finite numbers, found others");
-        scales[name] = h.best_scale(m);
+        known.scales[name] = all.values.best_scale(m);
+        for (const double sum : all.sums) known.means[name].push_back(sum / static_cast<double>(all.count));
     }
-    return scales;
+    return known;
 }
 
 } // namespace gpunet::quantize

@@ -3,6 +3,7 @@
 
 #include <gpunet/layers/backend.hpp>
 #include <gpunet/quantize/round.hpp>
+#include <gpunet/shape.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -23,6 +24,8 @@ struct feature_map {
     std::string_view name;      // see graph/values.hpp
     std::optional<float> scale; // of a quantized network
     std::span<float> values;
+    gpunet::shape shape;                       // N C H W
+    std::function<std::vector<float>()> plain; // a copy in that order
 };
 
 /// Called by the thread that runs the network, in the order in which feature maps are made.
@@ -34,6 +37,44 @@ concept host_backend = backend<B> && requires(const typename B::memory& m, slot 
     { m.data(s) } -> std::same_as<float*>;
 };
 
+/// Copies values of a backend's layout into N C H W.
+template <host_backend B>
+class plain_copy {
+  public:
+    /// Plans: within a planning scope.
+    plain_copy(const B& device, std::int64_t batch, const graph::features& f, const typename B::layout& from)
+        : device_(device), from_(from), shape_{batch, f.channels, f.size.height, f.size.width},
+          conversion_(device.plan(batch, conversion<typename B::layout>{device.edge_layout(batch, f)}, {from})) {}
+
+    const gpunet::shape& shape() const noexcept { return shape_; }
+
+    /// Allocates the memory that it needs at each call, so that any number of threads may.
+    std::vector<float> operator()(std::span<float> values) const {
+        constexpr std::size_t unit = B::memory::alignment;
+        const std::size_t bytes = (conversion_.output.bytes() + unit - 1) / unit * unit;
+        memory_map<typename B::layout> map{{from_, conversion_.output}, {std::nullopt, 0}, bytes};
+        step_slots slots{{0}, 1, std::nullopt};
+        if (conversion_.workspace) {
+            map.layouts.push_back(*conversion_.workspace);
+            map.offsets.push_back(bytes);
+            map.bytes += conversion_.workspace->bytes();
+            slots.workspace = 2;
+        }
+        auto memory = device_.make_memory(map, nullptr);
+        memory.put(0, values);
+        conversion_.step.run(memory, slots);
+        std::vector<float> all(static_cast<std::size_t>(element_count(shape_)));
+        memory.get(1, all);
+        return all;
+    }
+
+  private:
+    B device_;
+    typename B::layout from_;
+    gpunet::shape shape_;
+    planned<typename B::step, typename B::layout> conversion_;
+};
+
 /// A step, after which the observer looks at its output.
 template <host_backend B>
 class observed_step {
@@ -42,6 +83,7 @@ class observed_step {
         std::string name;
         std::optional<float> scale;
         typename B::layout layout;
+        std::shared_ptr<const plain_copy<B>> copy;
         std::shared_ptr<const observer> see;
     };
 
@@ -51,8 +93,9 @@ class observed_step {
     void run(typename B::memory& memory, const step_slots& slots) const {
         inner_.run(memory, slots);
         if (!output_) return;
+        const std::span values(memory.data(slots.output), output_->layout.bytes() / sizeof(float));
         (*output_->see)(
-            {output_->name, output_->scale, {memory.data(slots.output), output_->layout.bytes() / sizeof(float)}});
+            {output_->name, output_->scale, values, output_->copy->shape(), [&] { return (*output_->copy)(values); }});
     }
     step_info info() const { return inner_.info(); }
 
@@ -90,7 +133,7 @@ class observing {
 
     planned_step plan(std::int64_t n, const graph::convolution& c, const folded& weights, packed& cache,
                       const std::vector<layout>& operands) const {
-        return shown(inner_.plan(n, c, weights, cache, operands), c.weights, weights.output_scale);
+        return shown(n, c.output, inner_.plan(n, c, weights, cache, operands), c.weights, weights.output_scale);
     }
     planned_step plan(std::int64_t n, const graph::dense& d, const folded& weights, packed& cache,
                       const std::vector<layout>& operands) const {
@@ -100,7 +143,7 @@ class observing {
         return hidden(inner_.plan(n, m, operands));
     }
     planned_step plan(std::int64_t n, const channel_gate& g, const std::vector<layout>& operands) const {
-        return shown(inner_.plan(n, g, operands), g.name, g.output_scale);
+        return shown(n, g.input, inner_.plan(n, g, operands), g.name, g.output_scale);
     }
     planned_step plan(std::int64_t n, const conversion<layout>& c, const std::vector<layout>& operands) const {
         return hidden(inner_.plan(n, c, operands));
@@ -114,8 +157,10 @@ class observing {
                 std::move(p.workspace), p.in_place};
     }
     static planned_step hidden(inner_step p) { return with(std::move(p), std::nullopt); }
-    planned_step shown(inner_step p, const std::string& name, std::optional<float> scale) const {
-        typename step::place place{name, scale, p.output, see_};
+    planned_step shown(std::int64_t n, const graph::features& f, inner_step p, const std::string& name,
+                       std::optional<float> scale) const {
+        typename step::place place{name, scale, p.output, std::make_shared<const plain_copy<B>>(inner_, n, f, p.output),
+                                   see_};
         return with(std::move(p), std::move(place));
     }
 

@@ -43,9 +43,9 @@ result post_training(const spec::network& net, const tensor_store& weights, cons
     const graph::network g = lower(net);
     if (is_quantized(g, weights))
         throw weights_error(weights.source() + ": expected float weights to quantize, found int8 weights");
-    const map_scales scales = calibrate(net, weights, from, device, o.method, o.progress);
+    const calibration known = calibrate(net, weights, from, device, o.method, o.progress);
     result r;
-    r.weights = quantized_store(g, fold(g, weights), scales, weights.source() + " in int8");
+    r.weights = quantized_store(g, fold(g, weights), known, weights.source() + " in int8");
     r.metadata = {{std::string(quantization_key), std::string(quantization_scheme)},
                   {"gpunet.calibration.method", std::string(to_string(o.method))},
                   {"gpunet.calibration.pictures", std::to_string(from.count)},

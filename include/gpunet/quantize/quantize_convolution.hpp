@@ -52,12 +52,29 @@ inline void round_together(std::span<const float> values, float scale, std::vect
     }
 }
 
+/// What rounding the weights of output channel o takes from its mean: the sum of (w - scale q) times the mean of the
+/// channel that each weight sees. (Nagel et al. 2019, "Data-free quantization", bias correction.)
+/// @param means  of each channel of the input
+inline double mean_error(const graph::convolution& c, std::size_t o, std::span<const float> weights,
+                         std::span<const std::int8_t> rounded, float scale, std::span<const double> means) {
+    const auto taps = static_cast<std::size_t>(c.kernel * c.kernel);
+    const auto inputs = static_cast<std::size_t>(c.input.channels / c.groups);
+    const auto outputs = static_cast<std::size_t>(c.output.channels / c.groups);
+    double sum = 0;
+    for (std::size_t i = 0; i < weights.size(); ++i)
+        sum += (double{weights[i]} - double{scale} * static_cast<double>(rounded[i])) *
+               means[o / outputs * inputs + i / taps];
+    return sum;
+}
+
 } // namespace detail
 
 /// Scales are max |w| / 127 of an output channel; more where the bias would otherwise be more than 2^22 of its units,
 /// so that it fits int32 and a float32 says it exactly. Weights are rounded together that see the same channel of the
 /// input, or with a 1x1 kernel all of an output channel.
-inline quantized_convolution quantize_convolution(const graph::convolution& c, const folded& f, float input_scale) {
+/// @param means  of each channel of the input, which the bias makes up for; empty where they are not known
+inline quantized_convolution quantize_convolution(const graph::convolution& c, const folded& f, float input_scale,
+                                                  std::span<const double> means = {}) {
     constexpr float most_units = 1 << 22;
     const std::size_t per_channel = f.weights.size() / f.bias.size();
     const std::size_t together = c.kernel == 1 ? per_channel : static_cast<std::size_t>(c.kernel * c.kernel);
@@ -71,7 +88,10 @@ inline quantized_convolution quantize_convolution(const graph::convolution& c, c
         for (std::size_t i = 0; i < per_channel; i += together)
             detail::round_together(channel.subspan(i, together), scale, q.weights);
         const double unit = double{input_scale} * double{scale};
-        q.bias.push_back(static_cast<float>(std::nearbyint(double{f.bias[o]} / unit) * unit));
+        double bias = double{f.bias[o]};
+        if (!means.empty())
+            bias += detail::mean_error(c, o, channel, std::span(q.weights).last(per_channel), scale, means);
+        q.bias.push_back(static_cast<float>(std::nearbyint(bias / unit) * unit));
         q.scales.push_back(scale);
     }
     return q;

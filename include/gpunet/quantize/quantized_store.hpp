@@ -21,8 +21,11 @@
 
 namespace gpunet::quantize {
 
-/// The scale of each feature map by its name (graph/values.hpp).
-using map_scales = std::map<std::string, float, std::less<>>;
+/// What is known of feature maps, by their names (graph/values.hpp).
+struct calibration {
+    std::map<std::string, float, std::less<>> scales;
+    std::map<std::string, std::vector<double>, std::less<>> means; // of each channel; may be left out
+};
 
 /// Gathers tensors with the bytes they lie in.
 class store_builder {
@@ -46,15 +49,15 @@ class store_builder {
 
 /// What `fold` reads as a quantized network: quantized_parameters(net).
 /// @param weights  of float32
-/// @param scales   one for each of graph::feature_maps(net)
+/// @param known    a scale for each of graph::feature_maps(net), and means of as many of them
 /// @param source   what errors call the result
 /// @throws argument_error naming a feature map without a scale
-inline tensor_store quantized_store(const graph::network& net, const constants& weights, const map_scales& scales,
+inline tensor_store quantized_store(const graph::network& net, const constants& weights, const calibration& known,
                                     std::string source = "quantized") {
     store_builder out;
     const auto scale_of = [&](std::string_view name) {
-        const auto found = scales.find(name);
-        if (found == scales.end())
+        const auto found = known.scales.find(name);
+        if (found == known.scales.end())
             throw argument_error("scales: expected one for '" + std::string(name) + "', found none");
         return found->second;
     };
@@ -69,7 +72,9 @@ inline tensor_store quantized_store(const graph::network& net, const constants& 
             out.add(c.weights + ".weight", dtype::float32, weight_shape(c), std::span(f.weights));
             return add(c, f.bias);
         }
-        const quantized_convolution q = quantize_convolution(c, f, scale_of(source_map));
+        const auto means = known.means.find(source_map);
+        const quantized_convolution q = quantize_convolution(
+            c, f, scale_of(source_map), means == known.means.end() ? std::span<const double>() : means->second);
         out.add(c.weights + ".weight", dtype::int8, weight_shape(c), std::span(q.weights));
         out.add(c.weights + ".weight_scale", dtype::float32, {c.output.channels}, std::span(q.scales));
         add(c, q.bias);
