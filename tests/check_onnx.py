@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,8 @@ except ImportError as missing:
     print(f"skipped: {missing} (scripts/setup.sh test installs it)")
     sys.exit(0)
 
-EXACT, HALF = 1e-5, 1e-2  # of the largest number of an output
+EXACT, HALF, INT8 = 1e-5, 1e-2, 0.15  # of the largest number of an output
+PICTURES = ROOT / "tests" / "data" / "images"
 
 # What no released network has: each activation, TensorFlow's padding with an odd size, groups, gates of other kinds.
 OWN = """[
@@ -49,7 +51,7 @@ class Checks:
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
         self.failures = self.compared = 0
-        self.worst = {EXACT: 0.0, HALF: 0.0}
+        self.worst = {EXACT: 0.0, HALF: 0.0, INT8: 0.0}
 
     def gpunet(self, *arguments):
         command = [self.program, *map(str, arguments), "--threads", "1"]
@@ -59,11 +61,20 @@ class Checks:
             sys.exit(f"{' '.join(command)}: {done.stderr}")
         return done.stdout
 
-    def expected(self, model, images, features=False):
+    def quantized(self, model):
+        """Synthetic weights in int8, by a few pictures."""
+        photos = self.folder / "photos"
+        photos.mkdir(exist_ok=True)
+        for name in "jpg_444.jpg", "jpg_420.jpg", "png_rgb8.png":
+            shutil.copy(PICTURES / name, photos)
+        self.gpunet("quantize", model, "int8.safetensors", "--weights", "synthetic", "--images", "photos")
+        return "int8.safetensors"
+
+    def expected(self, model, images, features=False, weights="synthetic"):
         """Our own logits, or every layer's output by its name in the exported file."""
         np.save(self.folder / "x.npy", images)
         into = self.folder / "features"
-        self.gpunet("run", model, "--weights", "synthetic", "--device", "cpu", "--input", "x.npy", "--output", "y.npy",
+        self.gpunet("run", model, "--weights", weights, "--device", "cpu", "--input", "x.npy", "--output", "y.npy",
                     *(["--features", "features"] if features else []))
         outputs = {"logits": np.load(self.folder / "y.npy")}
         if features:
@@ -73,10 +84,10 @@ class Checks:
                 f.unlink()
         return outputs
 
-    def session(self, model, size, *options):
+    def session(self, model, size, *options, weights="synthetic"):
         """Exports, checks and loads."""
         out = self.folder / "net.onnx"
-        self.gpunet("export", model, out, "--weights", "synthetic", "--size", f"{size[0]}x{size[1]}", *options)
+        self.gpunet("export", model, out, "--weights", weights, "--size", f"{size[0]}x{size[1]}", *options)
         onnx.checker.check_model(str(out), full_check=True)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1
@@ -145,6 +156,13 @@ def check_variants(checks, model, size):
     (checks.folder / "net.onnx.data").unlink()
 
 
+def check_quantized(checks, model, size):
+    """Rounded to int8 here and there: halves tip to either side, and our run may round no feature map at all."""
+    weights, images = checks.quantized(model), make_images(2, size)
+    expected = checks.expected(model, images, weights=weights)
+    checks.compare(f"{model}, int8", checks.session(model, size, weights=weights), images, expected, INT8)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program", type=lambda p: str(pathlib.Path(p).resolve()))
@@ -160,14 +178,18 @@ def main():
         for spec in "small0", "smallD", "smallP":
             check_model(checks, arguments.specs / f"{spec}.json", (64, 64))
             check_variants(checks, arguments.specs / f"{spec}.json", (64, 61))
+            check_quantized(checks, arguments.specs / f"{spec}.json", (64, 61))
         for act in ACTIVATIONS:
             path = checks.folder / f"{act}.json"
             path.write_text(OWN.format(act=act))
             check_model(checks, path, (23, 34))
+            check_quantized(checks, path, (23, 34))
         check_variants(checks, checks.folder / "gelu.json", (23, 34))
         check_variants(checks, "GPUNet-0", (96, 96))
+        check_quantized(checks, "GPUNet-0", (96, 96))
     print(f"{len(records)} models, {checks.compared} outputs compared with ONNX Runtime {onnxruntime.__version__}, "
-          f"worst {checks.worst[EXACT]:.1e} in fp32, {checks.worst[HALF]:.1e} in fp16, {checks.failures} failures")
+          f"worst {checks.worst[EXACT]:.1e} in fp32, {checks.worst[HALF]:.1e} in fp16, {checks.worst[INT8]:.1e} in int8, "
+          f"{checks.failures} failures")
     return 1 if checks.failures else 0
 
 

@@ -1338,6 +1338,94 @@ TEST_CASE("eval goes on after pictures that cannot be read, counts them, and fai
     check_refused(w.run({"eval"}), 2, Contains("DIR is required"));
 }
 
+TEST_CASE("quantize makes int8 weights, the same bytes every time, that every command takes") {
+    const workplace w;
+    make_image_folder(w, "val", false);
+    test::write_file(w / "val" / "3" / "notes.txt", "x");
+    const std::vector<std::string> command = {"quantize", spec_small, "a.safetensors", "--weights", "synthetic",
+                                              "--images", "val"};
+    const auto with = [&](const char* out, std::vector<std::string> more) {
+        more.insert(more.begin(), command.begin(), command.end());
+        more[2] = out;
+        return more;
+    };
+    const std::string text = output_of(w, command);
+    CHECK_THAT(text, StartsWith("layer  output of") && Contains("\n    2  network.head: 2.net.0 ") &&
+                         Contains("\n    5  network.stage: 2 layer5.se.conv_expand ") &&
+                         Contains("\na.safetensors: " + spec_small +
+                                  " in int8, scales by mse of 6 pictures; against "
+                                  "float32 on 6: logits ") &&
+                         EndsWith(" times\n"));
+    const json j = json_of(w, with("b.safetensors", {"--json", "--threads", "1"}));
+    CHECK((j["model"] == spec_small && j["output"] == "b.safetensors" && j["method"] == "mse"));
+    CHECK((j["pictures"] == 6 && j["compared"] == 6 && j["logits_decibels"] > 15));
+    REQUIRE(j["maps"].size() > 10);
+    CHECK(keys(j["maps"][0]) == std::vector<std::string>{"layer", "output_of", "scale", "decibels"});
+    static_cast<void>(output_of(w, with("c.safetensors", {})));
+    const std::string bytes = test::file_content(w / "a.safetensors");
+    CHECK(bytes == test::file_content(w / "c.safetensors"));
+    CHECK_THAT(bytes, Contains("int8 symmetric, version 1") && Contains("\"gpunet.model\":\"small0\"") &&
+                          !Contains(test::checkpoints)); // no folder of this machine
+    const json max = json_of(w, with("m.safetensors", {"--json", "--method", "max", "--samples", "2"}));
+    CHECK((max["method"] == "max" && max["pictures"] == 2 && max["compared"] == 2));
+
+    write_input(w / "x.npy", {2, 3, 64, 64});
+    const auto scores = [&](const char* weights) {
+        CHECK(output_of(w, {"run", spec_small, "--weights", weights, "--input", "x.npy", "--output", "y.npy"}) == "");
+        return gpunet::read_npy(w / "y.npy");
+    };
+    const auto exact = scores("synthetic"), found = scores("a.safetensors");
+    CHECK(relative_l2(found.elements(), exact.elements()) < 0.2);
+    CHECK(relative_l2(found.elements(), exact.elements()) > 0); // int8 it is
+    CHECK(output_of(w, {"convert", "a.safetensors", "d.safetensors", "--model", spec_small}) != "");
+    fs::remove(w / "val" / "3" / "notes.txt");
+    CHECK(json_of(w, {"eval", "val", "--model", spec_small, "--weights", "a.safetensors", "--json"})["count"] == 6);
+    CHECK_THAT(output_of(w, {"classify", images + "jpg_444.jpg", "--model", spec_small, "--weights", "d.safetensors"}),
+               Contains("class "));
+#ifdef GPUNET_HAS_ONNX
+    CHECK_THAT(output_of(w, {"export", spec_small, "q.onnx", "--weights", "a.safetensors", "--batch", "2"}),
+               StartsWith("q.onnx: opset 17, "));
+    for (const std::vector<std::string>& not_int8 :
+         {std::vector<std::string>{"--unfolded"}, std::vector<std::string>{"--precision", "fp16"}}) {
+        std::vector<std::string> all = {"export", spec_small, "no.onnx", "--weights", "a.safetensors"};
+        all.insert(all.end(), not_int8.begin(), not_int8.end());
+        check_refused(w.run(all), 1, Contains("a.safetensors: expected float") && Contains("int8 weights"));
+    }
+#endif
+    check_refused(w.run({"quantize", spec_small, "e.safetensors", "--weights", "a.safetensors", "--images", "val"}), 1,
+                  Contains("a.safetensors: expected float weights to quantize, found int8 weights"));
+}
+
+TEST_CASE("quantize refuses what it cannot do, in one line, and leaves nothing behind") {
+    const workplace w;
+    make_image_folder(w, "val", true);
+    const auto before = w.content();
+    const auto with = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> all = {"quantize", spec_small, "q.safetensors", "--weights", "synthetic"};
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    };
+    check_refused(w.run(with({})), 2, Contains("--images is required"));
+    check_refused(w.run({"quantize", spec_small, "--images", "val"}), 2, Contains("OUT"));
+    check_refused(w.run(with({"--images", "val", "--method", "median"})), 2, Contains("--method"));
+    check_refused(w.run(with({"--images", "val", "--samples", "0"})), 2, Contains("--samples"));
+    check_refused(w.run(with({"--images", "val", "--device", "cuda"})), 2, Contains("--device: expected cpu"));
+    check_refused(w.run(with({"--images", "val", "--precision", "fp16"})), 2, Contains("--precision: expected fp32"));
+    check_refused(w.run(with({"--images", "nowhere"})), 1,
+                  Contains("nowhere: expected a folder of pictures, found nothing"));
+    check_refused(w.run(with({"--images", spec_small})), 1, Contains("small0.json: expected a folder of pictures"));
+    fs::create_directory(w / "empty");
+    check_refused(w.run(with({"--images", "empty"})), 1, Contains("empty: expected pictures, found none"));
+    fs::remove(w / "empty");
+    check_refused(w.run(with({"--images", "val"})), 1, Contains("val/3/broken.jpg: expected a JPEG or PNG"));
+    fs::remove(w / "val" / "3" / "broken.jpg");
+    fs::remove(w / "val" / "7" / "short.png");
+    check_refused(w.run_on_full_disk(with({"--images", "val"})), 1, Contains("q.safetensors: cannot write"));
+    check_refused(w.run({"quantize", spec_small, "no/q.safetensors", "--weights", "synthetic", "--images", "val"}), 1,
+                  Contains("no/q.safetensors"));
+    CHECK(w.content() == before);
+}
+
 TEST_CASE("verify proves models, says which have nothing to prove by, and fails where anything does") {
     const workplace w;
     const json rows = json_of(w, {"verify", "lite0", "--json"});

@@ -5,6 +5,7 @@
 
 #include <gpunet/hub.hpp>
 #include <gpunet/onnx.hpp>
+#include <gpunet/quantize/quantized_store.hpp>
 #include <gpunet/weights/synthetic.hpp>
 
 #include <catch2/catch.hpp>
@@ -108,6 +109,16 @@ std::vector<float> floats(const onnx::TensorProto& t) {
     std::vector<float> values(t.raw_data().size() / sizeof(float));
     std::memcpy(values.data(), t.raw_data().data(), t.raw_data().size());
     return values;
+}
+
+/// Synthetic weights in int8 with scales that nobody measured.
+gpunet::tensor_store quantized_by_hand(const gpunet::graph::network& net) {
+    gpunet::quantize::calibration known;
+    for (const std::string& name : gpunet::graph::feature_maps(net)) {
+        const float scale = 0.02F + 0.001F * static_cast<float>(known.scales.size());
+        known.scales[name] = scale;
+    }
+    return gpunet::quantize::quantized_store(net, gpunet::fold(net, gpunet::synthetic_weights(net)), known, "by hand");
 }
 
 /// A network of one inverted residual and what is needed around it.
@@ -299,6 +310,75 @@ TEST_CASE("weights that half precision cannot hold are refused by name") {
     o.precision = dtype::float16;
     CHECK_THAT(message_of<gpunet::unsupported_error>([&] { static_cast<void>(gpunet::onnx_model(net, large, o)); }),
                Contains("network.stage: 1 layer3.conv.weight") && Contains("fp16 can hold") && Contains("use fp32"));
+}
+
+TEST_CASE("a quantized network is int8 between nodes that say its scales, and valid") {
+    for (const char* name : {"small0", "smallD", "smallP"})
+        for (const onnx_outputs outputs : {onnx_outputs::logits, onnx_outputs::features, onnx_outputs::stages}) {
+            INFO(name);
+            const gpunet::graph::network net = gpunet::lower(core_test::small(name), {64, 64});
+            const gpunet::tensor_store weights = quantized_by_hand(net);
+            const gpunet::constants expected = gpunet::fold(net, weights);
+            onnx_options o;
+            o.outputs = outputs;
+            const onnx::ModelProto model = gpunet::onnx_model(net, weights, o);
+            check_valid(model);
+            if (outputs != onnx_outputs::logits) continue;
+            const auto maps = static_cast<int>(gpunet::graph::feature_maps(net).size());
+            int convolutions = 0;
+            gpunet::graph::for_each_convolution(net, [&](const auto&, auto) { ++convolutions; });
+            CHECK(count(model, "QuantizeLinear") == maps);
+            // Weights and bias of all convolutions but the first.
+            CHECK(count(model, "DequantizeLinear") == maps + 2 * (convolutions - 1));
+            for (const auto& n : model.graph().node()) {
+                if (n.op_type() != "DequantizeLinear") continue;
+                INFO(n.name());
+                const onnx::TensorProto& scale = initializer(model, n.input(1));
+                CHECK(initializer(model, n.input(2)).dims_size() == scale.dims_size());
+                for (const float s : floats(scale)) CHECK(s > 0);
+                if (n.name().ends_with("_dequantize")) continue;
+                const bool bias = n.name().ends_with("_bias");
+                const onnx::TensorProto& q = initializer(model, n.input(0));
+                CHECK(q.data_type() == (bias ? onnx::TensorProto::INT32 : onnx::TensorProto::INT8));
+                const std::string weight = q.doc_string().substr(0, q.doc_string().rfind('.'));
+                const gpunet::folded& f = expected.at(weight);
+                if (!bias) {
+                    REQUIRE(q.raw_data().size() == f.int8->weights.size());
+                    CHECK(std::memcmp(q.raw_data().data(), f.int8->weights.data(), q.raw_data().size()) == 0);
+                    CHECK(floats(scale) == f.int8->scales);
+                    continue;
+                }
+                for (std::size_t i = 0; i < f.bias.size(); ++i) {
+                    std::int32_t whole = 0;
+                    std::memcpy(&whole, q.raw_data().data() + i * sizeof whole, sizeof whole);
+                    CHECK(static_cast<float>(whole) * floats(scale)[i] == Approx(f.bias[i]).epsilon(1e-6));
+                }
+            }
+        }
+}
+
+TEST_CASE("a quantized network names its parts, and is refused where int8 leaves no choice") {
+    const gpunet::graph::network net = gpunet::lower(core_test::small("small0"));
+    const gpunet::tensor_store weights = quantized_by_hand(net);
+    const onnx::ModelProto model = gpunet::onnx_model(net, weights);
+    CHECK(node(model, "layer2_head_quantize").input(0) == "layer2_head_act");
+    CHECK(node(model, "layer2_head_dequantize").output(0) == "layer2");
+    CHECK(node(model, "layer3_conv_conv").input(1) == "layer3_conv_conv_weight");
+    CHECK(node(model, "layer5_fused_irb_se_dequantize").input(0) == "layer5_fused_irb_se_quantize");
+    CHECK(node(model, "layer5_fused_irb_project_add").input(1) == "layer4");
+    CHECK(gpunet::onnx_model(net, weights).SerializeAsString() == model.SerializeAsString());
+    const auto refused = [&](const onnx_options& o) {
+        return message_of<gpunet::unsupported_error>([&] { static_cast<void>(gpunet::onnx_model(net, weights, o)); });
+    };
+    onnx_options o;
+    o.fold = false;
+    CHECK_THAT(refused(o), Contains("by hand: expected float weights to keep batch norm") && Contains("found int8"));
+    o = {};
+    o.precision = dtype::float16;
+    CHECK_THAT(refused(o), Contains("by hand: expected float32 beside int8 weights") && Contains("found float16"));
+    o = {};
+    o.io = dtype::float16;
+    check_valid(gpunet::onnx_model(net, weights, o));
 }
 
 TEST_CASE("what cannot be exported is refused") {

@@ -48,6 +48,7 @@ void add_classify(CLI::App&, options&);
 void add_run(CLI::App&, options&);
 void add_bench(CLI::App&, options&);
 void add_convert(CLI::App&, options&);
+void add_quantize(CLI::App&, options&);
 void add_export(CLI::App&, options&);
 void add_doctor(CLI::App&, options&);
 void add_plan(CLI::App&, options&);

@@ -35,8 +35,9 @@ int main(int argc, char** argv) {
     app.add_flag("--tune", common.tune, "on a GPU: time cuDNN's engines once and keep the fastest");
     app.add_flag("--programmatic", common.programmatic, "on a GPU: programmatic dependent launch of our kernels");
     app.add_flag("--offline", common.offline, "never use the network");
-    for (const auto add : {add_list, add_show, add_select, add_classify, add_eval, add_run, add_bench, add_plan,
-                           add_pull, add_convert, add_export, add_verify, add_report, add_cache, add_doctor})
+    for (const auto add :
+         {add_list, add_show, add_select, add_classify, add_eval, add_run, add_bench, add_plan, add_pull, add_convert,
+          add_quantize, add_export, add_verify, add_report, add_cache, add_doctor})
         add(app, common);
     try {
         try {

@@ -27,6 +27,8 @@ struct global_mean {
 /// Multiplies each channel of the first operand, N, C, H, W, by the second, N, C; in place.
 struct channel_gate {
     graph::features input;
+    std::string name{};                  // the excite product's weights in the graph
+    std::optional<float> output_scale{}; // of the product in int8, where the network is quantized
 };
 
 /// Copies a value into another layout.

@@ -15,7 +15,8 @@ class squeeze_excite {
                    const value_type& input)
         : mean_(plan.place(global_mean{features}, input)), squeeze_(plan.place(se.squeeze, mean_.output())),
           excite_(plan.place(se.excite, squeeze_.output())),
-          gate_(plan.place(channel_gate{features}, input, excite_.output())) {}
+          gate_(plan.place(channel_gate{features, se.excite.weights, plan.weights().at(se.excite.weights).output_scale},
+                           input, excite_.output())) {}
 
     const value_type& output() const noexcept { return gate_.output(); }
 

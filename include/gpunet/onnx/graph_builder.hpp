@@ -15,6 +15,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -90,10 +91,32 @@ class onnx_graph_builder {
         return name;
     }
 
+    /// Whole numbers as they are. Returns `name`.
+    template <class Integer>
+    std::string integers(const std::string& name, const shape& dimensions, std::span<const Integer> values,
+                         const std::string& origin) {
+        static_assert(std::is_same_v<Integer, std::int8_t> || std::is_same_v<Integer, std::int32_t>);
+        ::onnx::TensorProto& t = *graph_.add_initializer();
+        t.set_name(name);
+        t.set_doc_string(origin);
+        t.set_data_type(sizeof(Integer) == 1 ? ::onnx::TensorProto::INT8 : ::onnx::TensorProto::INT32);
+        for (const std::int64_t d : dimensions) t.add_dims(d);
+        t.mutable_raw_data()->assign(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+        return name;
+    }
+
     /// A constant, which all who ask for one of that name share.
     std::string scalar(const std::string& name, double value) {
         const auto v = static_cast<float>(value);
         if (scalars_.insert(name).second) tensor(name, {}, std::span(&v, 1), name);
+        return name;
+    }
+
+    /// The int8 0, likewise.
+    std::string int8_zero() {
+        constexpr std::int8_t zero = 0;
+        const std::string name = "int8_zero";
+        if (scalars_.insert(name).second) integers(name, {}, std::span(&zero, 1), name);
         return name;
     }
 

@@ -11,6 +11,7 @@
 #include <gpunet/weights/tensor_store.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <variant>
@@ -26,9 +27,9 @@ namespace detail {
 class onnx_exporter {
   public:
     onnx_exporter(::onnx::GraphProto& graph, const graph::network& net, const tensor_store& weights,
-                  const onnx_options& o)
+                  const constants* quantized, const onnx_options& o)
         : net_(net), options_(o), io_(o.io.value_or(o.precision)), graph_(graph, o.precision),
-          operations_(graph_, weights, o.fold) {}
+          operations_(graph_, weights, o.fold, quantized) {}
 
     void run() {
         const bool stages = options_.outputs == onnx_outputs::stages;
@@ -149,17 +150,35 @@ inline void check(const onnx_options& o) {
         throw argument_error("onnx_options::batch: expected 1 or more, found " + std::to_string(*o.batch));
 }
 
+/// What int8 weights leave no choice of.
+inline void check_quantized(const onnx_options& o, const std::string& source) {
+    if (!o.fold)
+        throw unsupported_error(source + ": expected float weights to keep batch norm a node of its own "
+                                         "(onnx_options::fold), found int8 weights, into which it is folded");
+    if (o.precision != dtype::float32)
+        throw unsupported_error(source + ": expected float32 beside int8 weights (onnx_options::precision), found " +
+                                to_string(o.precision));
+}
+
 } // namespace detail
 
 /// The whole model in memory, opset 17. The same network, weights and options make the same message.
-/// Its input is "images", N C H W, normalised as the model wants; see onnx_outputs for what it gives.
+/// Its input is "images", N C H W, normalised as the model wants; see onnx_outputs for what it gives. Quantized weights
+/// make a model of QuantizeLinear and DequantizeLinear nodes around float32 operations, which runtimes fuse.
 /// @param weights  every parameter of the network exactly once
-/// @throws binding_error, weights_error as `fold` does; unsupported_error naming weights that float16 cannot hold;
-///         argument_error for a batch below 1 or a type that is neither float32 nor float16
+/// @throws binding_error, weights_error as `fold` does; unsupported_error naming weights that float16 cannot hold, and
+///         for quantized weights in float16 or unfolded; argument_error for a batch below 1 or a type that is neither
+///         float32 nor float16
 inline ::onnx::ModelProto onnx_model(const graph::network& net, const tensor_store& weights,
                                      const onnx_options& options = {}) {
     detail::check(options);
-    detail::check_binding(parameters(net), weights);
+    std::optional<constants> quantized;
+    if (is_quantized(net, weights)) {
+        detail::check_quantized(options, weights.source());
+        quantized = fold(net, weights);
+    } else {
+        detail::check_binding(parameters(net), weights);
+    }
     ::onnx::ModelProto model;
     model.set_ir_version(onnx_ir_version);
     model.set_producer_name("gpunet");
@@ -173,7 +192,7 @@ inline ::onnx::ModelProto onnx_model(const graph::network& net, const tensor_sto
         entry.set_value(value);
     }
     model.mutable_graph()->set_name(options.name);
-    detail::onnx_exporter(*model.mutable_graph(), net, weights, options).run();
+    detail::onnx_exporter(*model.mutable_graph(), net, weights, quantized ? &*quantized : nullptr, options).run();
     return model;
 }
 

@@ -5,6 +5,7 @@
 #include <gpunet/activation.hpp>
 #include <gpunet/graph/network.hpp>
 #include <gpunet/onnx/graph_builder.hpp>
+#include <gpunet/onnx/quantize_nodes.hpp>
 #include <gpunet/weights/fold.hpp>
 #include <gpunet/weights/parameters.hpp>
 
@@ -18,16 +19,18 @@ namespace gpunet::detail {
 /// Each function takes the name of its input and returns that of its output.
 class onnx_operations {
   public:
-    /// @param fold  batch norm into the convolutions
-    onnx_operations(onnx_graph_builder& graph, const tensor_store& weights, bool fold)
-        : graph_(graph), weights_(weights), fold_(fold) {}
+    /// @param fold       batch norm into the convolutions
+    /// @param quantized  what to compute with instead of `weights`, where these are quantized
+    onnx_operations(onnx_graph_builder& graph, const tensor_store& weights, bool fold, const constants* quantized)
+        : graph_(graph), weights_(weights), fold_(fold), quantized_(quantized) {}
 
-    /// Convolution, batch norm, then the residual if there is one, then the activation: N C H W to N K OH OW.
+    /// Convolution, batch norm, then the residual if there is one, then the activation: N C H W to N K OH OW. Rounded
+    /// to int8 where the network is quantized.
     std::string convolution(const std::string& name, const graph::convolution& c, const std::string& input,
                             const std::optional<std::string>& residual = std::nullopt) {
         std::string now = fold_ ? folded_convolution(name, c, input) : convolution_and_norm(name, c, input);
         if (residual) now = graph_.node("Add", name + "_add", {now, *residual});
-        return activate(name, c.act, now);
+        return round(name, c.weights, activate(name, c.act, now));
     }
 
     /// A matrix product on N x inputs.
@@ -36,11 +39,11 @@ class onnx_operations {
         return activate(name, d.act, graph_.node("Gemm", name, inputs, {{"transB", std::int64_t{1}}}));
     }
 
-    /// Each channel times its gate: N C H W, and the same.
+    /// Each channel times its gate: N C H W, and the same. Rounded likewise.
     std::string squeeze_excite(const std::string& name, const graph::squeeze_excite& se, const std::string& input) {
         const std::string mean = graph_.node("GlobalAveragePool", name + "_mean", {input});
         const std::string gate = pixel(name + "_excite", se.excite, pixel(name + "_squeeze", se.squeeze, mean));
-        return graph_.node("Mul", name + "_scale", {input, gate});
+        return round(name, se.excite.weights, graph_.node("Mul", name + "_scale", {input, gate}));
     }
 
     /// Mean over height and width: N C H W to N x C.
@@ -57,9 +60,23 @@ class onnx_operations {
                 {"strides", std::vector{c.stride, c.stride}}};
     }
 
+    /// A value as int8 can say it, where the network is quantized.
+    std::string round(const std::string& name, const std::string& weights, const std::string& input) {
+        return quantized_ ? round_to_int8(graph_, name, input, *quantized_->at(weights).output_scale) : input;
+    }
+
+    template <class Operation>
+    folded folded_weights(const Operation& op) const {
+        return quantized_ ? quantized_->at(op.weights) : detail::fold(op, weights_);
+    }
+
     std::string folded_convolution(const std::string& name, const graph::convolution& c, const std::string& input) {
-        const folded f = detail::fold(c, weights_);
+        const folded f = folded_weights(c);
         const std::string node = name + "_conv";
+        if (f.int8) {
+            const auto [weight, bias] = int8_weights(graph_, node, c, f);
+            return graph_.node("Conv", node, {input, weight, bias}, attributes(c));
+        }
         return graph_.node("Conv", node,
                            {input, graph_.tensor(node + "_weight", weight_shape(c), f.weights, c.weights + ".weight"),
                             graph_.tensor(node + "_bias", {c.output.channels}, f.bias, c.norm + ".bias")},
@@ -90,7 +107,7 @@ class onnx_operations {
 
     std::vector<std::string> dense_inputs(const std::string& name, const graph::dense& d, const shape& dimensions,
                                           const std::string& input) {
-        const folded f = detail::fold(d, weights_);
+        const folded f = folded_weights(d);
         std::vector<std::string> inputs = {
             input, graph_.tensor(name + "_weight", dimensions, f.weights, d.weights + ".weight")};
         if (d.bias) inputs.push_back(graph_.tensor(name + "_bias", {d.outputs}, f.bias, d.weights + ".bias"));
@@ -127,6 +144,7 @@ class onnx_operations {
     onnx_graph_builder& graph_;
     const tensor_store& weights_;
     bool fold_;
+    const constants* quantized_;
 };
 
 } // namespace gpunet::detail

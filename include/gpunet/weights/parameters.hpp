@@ -3,8 +3,10 @@
 
 #include <gpunet/graph/network.hpp>
 #include <gpunet/shape.hpp>
+#include <gpunet/weights/tensor_store.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -12,12 +14,22 @@
 
 namespace gpunet {
 
-enum class parameter_role : std::uint8_t { weight, bias, norm_weight, norm_bias, running_mean, running_var, batches };
+enum class parameter_role : std::uint8_t {
+    weight,
+    bias,
+    norm_weight,
+    norm_bias,
+    running_mean,
+    running_var,
+    batches,
+    scale
+};
 
 struct parameter {
     std::string name;
     shape dimensions;
     parameter_role role = parameter_role::weight;
+    std::optional<dtype> type{}; // the one it must have; any floating-point type where empty
 
     /// Whether a file may leave it out: the count of training batches means nothing to inference.
     bool optional() const noexcept { return role == parameter_role::batches; }

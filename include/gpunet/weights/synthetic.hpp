@@ -60,6 +60,7 @@ inline void synthetic_values(const parameter& p, std::string_view salt, std::spa
     case parameter_role::norm_bias:
     case parameter_role::running_mean: return fill([](float u) { return (2.0F * u - 1.0F) * 0.1F; });
     case parameter_role::batches: return fill([](float) { return 0.0F; });
+    case parameter_role::scale: return fill([](float) { return 1.0F; });
     }
 }
 
