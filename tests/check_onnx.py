@@ -188,8 +188,8 @@ def main():
         check_variants(checks, "GPUNet-0", (96, 96))
         check_quantized(checks, "GPUNet-0", (96, 96))
     print(f"{len(records)} models, {checks.compared} outputs compared with ONNX Runtime {onnxruntime.__version__}, "
-          f"worst {checks.worst[EXACT]:.1e} in fp32, {checks.worst[HALF]:.1e} in fp16, {checks.worst[INT8]:.1e} in int8, "
-          f"{checks.failures} failures")
+          f"worst {checks.worst[EXACT]:.1e} in fp32, {checks.worst[HALF]:.1e} in fp16, "
+          f"{checks.worst[INT8]:.1e} in int8, {checks.failures} failures")
     return 1 if checks.failures else 0
 
 

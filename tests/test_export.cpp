@@ -326,7 +326,7 @@ TEST_CASE("a quantized network is int8 between nodes that say its scales, and va
             if (outputs != onnx_outputs::logits) continue;
             const auto maps = static_cast<int>(gpunet::graph::feature_maps(net).size());
             int convolutions = 0;
-            gpunet::graph::for_each_convolution(net, [&](const auto&, auto) { ++convolutions; });
+            gpunet::graph::visit_convolutions(net, [&](const auto&, auto) { ++convolutions; });
             CHECK(count(model, "QuantizeLinear") == maps);
             // Weights and bias of all convolutions but the first.
             CHECK(count(model, "DequantizeLinear") == maps + 2 * (convolutions - 1));

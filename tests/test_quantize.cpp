@@ -14,11 +14,13 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <iostream>
 #include <limits>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -124,6 +126,21 @@ struct naive_quantized {
         if (t.hidden) now = layer_test::naive::product(now, *t.hidden, w.at(t.hidden->weights));
         return layer_test::naive::product(now, t.classifier, w.at(t.classifier.weights));
     }
+};
+
+/// Counts what it is given of int8.
+struct float_backend : gpunet::cpu::backend {
+    using backend::plan;
+    planned_step plan(std::int64_t n, const graph::convolution& c, const gpunet::folded& f, packed& cache,
+                      const std::vector<layout>& operands) const {
+        *scales += f.int8.has_value() + f.output_scale.has_value();
+        return backend::plan(n, c, f, cache, operands);
+    }
+    planned_step plan(std::int64_t n, const gpunet::channel_gate& g, const std::vector<layout>& operands) const {
+        *scales += g.output_scale.has_value();
+        return backend::plan(n, g, operands);
+    }
+    std::shared_ptr<int> scales = std::make_shared<int>(0);
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -277,7 +294,7 @@ TEST_CASE("a quantized file says what a network computes with, as fold reads it"
         const gpunet::constants exact = gpunet::fold(e.net, e.weights), found = gpunet::fold(e.net, read);
         REQUIRE(found.size() == exact.size());
         bool first = true;
-        graph::for_each_convolution(e.net, [&](const graph::convolution& c, std::string_view source) {
+        graph::visit_convolutions(e.net, [&](const graph::convolution& c, std::string_view source) {
             INFO(c.weights);
             const gpunet::folded& f = found.at(c.weights);
             REQUIRE(f.output_scale);
@@ -408,6 +425,18 @@ TEST_CASE("every feature map is observed once, in order, on any format") {
     REQUIRE(first.size() == 3);
     CHECK(core_test::relative_l2(first[0], first[1]) < 1e-3);
     CHECK(core_test::relative_l2(first[0], first[2]) < 1e-3);
+}
+
+TEST_CASE("the simulated network runs in float32 on a backend that has int8") {
+    const example e("small0");
+    const float_backend inner;
+    const gpunet::network net(e.spec, e.made.weights, inner);
+    const auto scores = net(e.pictures[0]);
+    CHECK(*inner.scales > 0); // squeeze_excite gives its gate's, too
+    *inner.scales = 0;
+    const gpunet::network simulated(e.spec, e.made.weights, quantize::simulated(inner));
+    const auto rounded = simulated(e.pictures[0]);
+    CHECK(*inner.scales == 0);
 }
 
 TEST_CASE("the simulated network computes what loops over the definition compute") {

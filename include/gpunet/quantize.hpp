@@ -6,7 +6,9 @@
 #include <gpunet/quantize/compare.hpp>
 #include <gpunet/quantize/histogram.hpp>
 #include <gpunet/quantize/observing.hpp>
+#include <gpunet/quantize/plain_copy.hpp>
 #include <gpunet/quantize/post_training.hpp>
 #include <gpunet/quantize/quantize_convolution.hpp>
 #include <gpunet/quantize/quantized_store.hpp>
 #include <gpunet/quantize/round.hpp>
+#include <gpunet/quantize/simulated.hpp>

@@ -27,7 +27,7 @@ inline const squeeze_excite* gate_of(const block& b) noexcept {
 /// Calls visit(convolution, source) for every convolution in the order they run; `source` is the name of the feature
 /// map that it reads, empty for the picture. A residual is its block's input: what the block's first convolution reads.
 template <class Visitor>
-void for_each_convolution(const network& net, Visitor&& visit) {
+void visit_convolutions(const network& net, Visitor&& visit) {
     std::string_view now;
     for (const block& b : net.blocks)
         for_each_operation(b, [&](const auto& op) {

@@ -5,6 +5,7 @@
 #include <gpunet/network.hpp>
 #include <gpunet/quantize/calibrate.hpp>
 #include <gpunet/quantize/observing.hpp>
+#include <gpunet/quantize/simulated.hpp>
 #include <gpunet/spec/network.hpp>
 #include <gpunet/tensor.hpp>
 #include <gpunet/weights/tensor_store.hpp>

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <gpunet/layers/backend.hpp>
-#include <gpunet/quantize/round.hpp>
+#include <gpunet/quantize/plain_copy.hpp>
 #include <gpunet/shape.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,50 +30,6 @@ struct feature_map {
 
 /// Called by the thread that runs the network, in the order in which feature maps are made.
 using observer = std::function<void(const feature_map&)>;
-
-/// A backend whose contexts lie in the host's memory, as float32.
-template <class B>
-concept host_backend = backend<B> && requires(const typename B::memory& m, slot s) {
-    { m.data(s) } -> std::same_as<float*>;
-};
-
-/// Copies values of a backend's layout into N C H W.
-template <host_backend B>
-class plain_copy {
-  public:
-    /// Plans: within a planning scope.
-    plain_copy(const B& device, std::int64_t batch, const graph::features& f, const typename B::layout& from)
-        : device_(device), from_(from), shape_{batch, f.channels, f.size.height, f.size.width},
-          conversion_(device.plan(batch, conversion<typename B::layout>{device.edge_layout(batch, f)}, {from})) {}
-
-    const gpunet::shape& shape() const noexcept { return shape_; }
-
-    /// Allocates the memory that it needs at each call, so that any number of threads may.
-    std::vector<float> operator()(std::span<float> values) const {
-        constexpr std::size_t unit = B::memory::alignment;
-        const std::size_t bytes = (conversion_.output.bytes() + unit - 1) / unit * unit;
-        memory_map<typename B::layout> map{{from_, conversion_.output}, {std::nullopt, 0}, bytes};
-        step_slots slots{{0}, 1, std::nullopt};
-        if (conversion_.workspace) {
-            map.layouts.push_back(*conversion_.workspace);
-            map.offsets.push_back(bytes);
-            map.bytes += conversion_.workspace->bytes();
-            slots.workspace = 2;
-        }
-        auto memory = device_.make_memory(map, nullptr);
-        memory.put(0, values);
-        conversion_.step.run(memory, slots);
-        std::vector<float> all(static_cast<std::size_t>(element_count(shape_)));
-        memory.get(1, all);
-        return all;
-    }
-
-  private:
-    B device_;
-    typename B::layout from_;
-    gpunet::shape shape_;
-    planned<typename B::step, typename B::layout> conversion_;
-};
 
 /// A step, after which the observer looks at its output.
 template <host_backend B>
@@ -104,13 +60,16 @@ class observed_step {
     std::optional<place> output_; // empty where it is no feature map
 };
 
-/// Runs everything on `B`.
+/// Runs everything on `B` in float32: of a quantized network `B` is given the real numbers and no scales.
 template <host_backend B>
 class observing {
   public:
     using layout = typename B::layout;
     using step = observed_step<B>;
-    using packed = typename B::packed;
+    struct packed {
+        typename B::packed inner;
+        std::map<std::string, folded> real; // of quantized operations
+    };
     using memory = typename B::memory;
     using stopwatch = typename B::stopwatch;
     using planned_step = planned<step, layout>;
@@ -133,23 +92,32 @@ class observing {
 
     planned_step plan(std::int64_t n, const graph::convolution& c, const folded& weights, packed& cache,
                       const std::vector<layout>& operands) const {
-        return shown(n, c.output, inner_.plan(n, c, weights, cache, operands), c.weights, weights.output_scale);
+        return shown(n, c.output, inner_.plan(n, c, real(c.weights, weights, cache), cache.inner, operands), c.weights,
+                     weights.output_scale);
     }
     planned_step plan(std::int64_t n, const graph::dense& d, const folded& weights, packed& cache,
                       const std::vector<layout>& operands) const {
-        return hidden(inner_.plan(n, d, weights, cache, operands));
+        return hidden(inner_.plan(n, d, real(d.weights, weights, cache), cache.inner, operands));
     }
     planned_step plan(std::int64_t n, const global_mean& m, const std::vector<layout>& operands) const {
         return hidden(inner_.plan(n, m, operands));
     }
     planned_step plan(std::int64_t n, const channel_gate& g, const std::vector<layout>& operands) const {
-        return shown(n, g.input, inner_.plan(n, g, operands), g.name, g.output_scale);
+        return shown(n, g.input, inner_.plan(n, channel_gate{g.input, g.name}, operands), g.name, g.output_scale);
     }
     planned_step plan(std::int64_t n, const conversion<layout>& c, const std::vector<layout>& operands) const {
         return hidden(inner_.plan(n, c, operands));
     }
 
   private:
+    /// What stays where it is as long as the cache does, for backends refer to it.
+    static const folded& real(const std::string& name, const folded& f, packed& cache) {
+        if (!f.int8 && !f.output_scale) return f;
+        const auto [at, fresh] = cache.real.try_emplace(name);
+        if (fresh) at->second = {f.weights, f.bias};
+        return at->second;
+    }
+
     using inner_step = planned<typename B::step, layout>;
 
     static planned_step with(inner_step p, std::optional<typename step::place> place) {
@@ -167,16 +135,5 @@ class observing {
     B inner_;
     std::shared_ptr<const observer> see_;
 };
-
-/// The definition of what a quantized network computes: sums, activations and matrix products in float32, and each
-/// feature map rounded to its scale. A network of float32 weights it runs as `B` does.
-/// @param see  shown each feature map after that
-template <host_backend B>
-observing<B> simulated(B inner, observer see = {}) {
-    return {std::move(inner), [see = std::move(see)](const feature_map& f) {
-                if (f.scale) round_to(*f.scale, f.values);
-                if (see) see(f);
-            }};
-}
 
 } // namespace gpunet::quantize

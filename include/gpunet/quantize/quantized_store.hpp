@@ -66,7 +66,7 @@ inline tensor_store quantized_store(const graph::network& net, const constants& 
     const auto add = [&](const auto& op, const std::vector<float>& bias) {
         out.add(op.weights + ".bias", dtype::float32, {weight_shape(op)[0]}, std::span(bias));
     };
-    graph::for_each_convolution(net, [&](const graph::convolution& c, std::string_view source_map) {
+    graph::visit_convolutions(net, [&](const graph::convolution& c, std::string_view source_map) {
         const folded& f = weights.at(c.weights);
         if (source_map.empty()) {
             out.add(c.weights + ".weight", dtype::float32, weight_shape(c), std::span(f.weights));

@@ -140,7 +140,7 @@ inline constants fold_quantized(const graph::network& net, const tensor_store& s
             }
         });
     }
-    graph::for_each_convolution(net, [&](const graph::convolution& c, std::string_view source) {
+    graph::visit_convolutions(net, [&](const graph::convolution& c, std::string_view source) {
         out[c.weights] = fold_quantized(c, store, source.empty() ? std::nullopt : out.at(source).output_scale);
     });
     return out;
