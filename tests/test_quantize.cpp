@@ -477,6 +477,33 @@ TEST_CASE("a quantized network is close to the one it was made of, and any backe
         }
 }
 
+TEST_CASE("kernels for int8 compute what the simulated network says, layer by layer") {
+    const gpunet::cpu::backend device;
+    for (const char* name : {"small0", "smallD", "smallP"}) {
+        INFO(name);
+        const example e(name);
+        const gpunet::network fast(e.spec, e.made.weights, device);
+        const gpunet::network defined(e.spec, e.made.weights, quantize::simulated(device));
+        const gpunet::context_options all{.taps = gpunet::taps::layers};
+        gpunet::context run_fast(fast, all);
+        gpunet::context run_defined(defined, all);
+        if (!device.has_int8()) {
+            WARN("skipped: no AVX-512 with VNNI, no Xbyak, or no OpenMP");
+            return;
+        }
+        static_cast<void>(run_fast.run(e.pictures[0].elements()));
+        static_cast<void>(run_defined.run(e.pictures[0].elements()));
+        const auto found = run_fast.features(), expected = run_defined.features();
+        REQUIRE(found.size() == expected.size());
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            quantize::power p;
+            p.add(expected[i].values.elements(), found[i].values.elements());
+            INFO("layer " << found[i].layer);
+            CHECK(p.decibels() > 35); // sums that lie halfway may go either way
+        }
+    }
+}
+
 TEST_CASE("what cannot be quantized is refused") {
     const example e("small0");
     const auto again = [&](const gpunet::tensor_store& weights, const quantize::pictures& from) {

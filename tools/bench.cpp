@@ -19,6 +19,7 @@ struct bench_arguments {
     std::vector<std::string> names;
     std::vector<std::int64_t> batches = {1};
     std::optional<std::int64_t> runs;
+    std::string weights;
     bool all = false;
     bool layers = false;
     bool save = false;
@@ -134,6 +135,8 @@ void bench(const bench_arguments& a, const options& o) {
     const registry known = open_registry();
     std::vector<model> models;
     for (const std::string& name : a.names) models.push_back(open_model(known, name));
+    if (!a.weights.empty() && (models.size() != 1 || a.save))
+        throw usage_error("--weights: expected one model, and not --save");
     if (models.empty()) models.assign(known.begin(), known.end());
     if (a.save) {
         for (const model& m : models)
@@ -164,7 +167,9 @@ void bench(const bench_arguments& a, const options& o) {
             for (const std::int64_t batch : a.batches) {
                 const std::string what = m.name + ", " + d.precision + ", batch " + std::to_string(batch);
                 try {
-                    if (!opened) opened = open_measurable(m, d, o);
+                    if (!opened)
+                        opened = a.weights.empty() ? open_measurable(m, d, o)
+                                                   : open_measurable(m, d, o, read_weights(a.weights));
                     measure_one(m, *opened, batch, what);
                 } catch (const io_error&) {
                     throw;                 // nothing can be kept
@@ -183,11 +188,17 @@ void bench(const bench_arguments& a, const options& o) {
 } // namespace
 
 measurable open_measurable(const model& m, const device_choice& d, const options& o) {
-    const tensor_store weights = synthetic_weights(lower(m.network));
+    return open_measurable(m, d, o, synthetic_weights(lower(m.network)));
+}
+
+measurable open_measurable(const model& m, const device_choice& d, const options& o, const tensor_store& weights) {
     if (d.gpu) return gpu::open_measurable(m.network, weights, *d.gpu, d.precision, o);
     const network opened(m.network, weights, cpu::backend({.threads = o.threads}));
-    return {opened, [opened](const context_options& shape, const measure_options& how) {
-                return measure_network(opened, shape, how);
+    const bool int8 = opened.device().has_int8() && is_quantized(lower(m.network), weights);
+    return {opened, [opened, int8](const context_options& shape, const measure_options& how) {
+                latency_record r = measure_network(opened, shape, how);
+                if (int8) r.precision = "int8";
+                return r;
             }};
 }
 
@@ -222,6 +233,8 @@ void add_bench(CLI::App& app, options& common) {
     command->add_option("--batch", a->batches, "batch sizes, separated by commas")
         ->delimiter(',')
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16));
+    command->add_option("--weights", a->weights,
+                        "of one model, to measure a quantized file; times do not depend on others");
     command->add_flag("--layers", a->layers, "the time of every layer as well");
     command->add_option("--runs", a->runs, "so many timed runs, with little warming up, for a rough idea")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));

@@ -88,7 +88,8 @@ struct measurable {
     any_network net;
     std::function<latency_record(const context_options&, const measure_options&)> measure;
 };
-measurable open_measurable(const model&, const device_choice&, const options&);
+measurable open_measurable(const model&, const device_choice&, const options&); // with synthetic weights
+measurable open_measurable(const model&, const device_choice&, const options&, const tensor_store&);
 /// Keeps measurements in this machine's records. What is wrong with them is printed.
 /// @throws io_error where they cannot be kept
 void keep(const std::vector<model_record>&);

@@ -1,6 +1,8 @@
-// The backend that runs on the CPU, through oneDNN and convolutions of our own, in float32.
+// The backend that runs on the CPU, through oneDNN and kernels of our own, in float32 and, where a network is
+// quantized, in int8.
 #pragma once
 
+#include <gpunet/cpu/byte_conversion.hpp>
 #include <gpunet/cpu/jit.hpp>
 #include <gpunet/cpu/layout.hpp>
 #include <gpunet/cpu/memory.hpp>
@@ -15,6 +17,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,6 +51,8 @@ class backend {
         return "oneDNN " + std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
     }
     int threads() const noexcept { return threads_; }
+    /// Whether quantized networks run in int8 here; otherwise they do in float32.
+    bool has_int8() const noexcept { return has_own() && jit::available_for_bytes(); }
 
     /// oneDNN divides the work of a primitive among threads when it plans it, and again when it runs it.
     struct planning_scope : thread_scope {
@@ -69,7 +74,9 @@ class backend {
         const std::string what = text(c) + (operands.size() > 1 ? ", plus residual" : "");
         if (auto own = plan_own(what, batch, c, weights, cache, operands)) return std::move(*own);
         return guarded(what, [&] {
-            const auto residual = operands.size() > 1 ? std::optional(operands[1]) : std::nullopt;
+            auto residual = operands.size() > 1 ? std::optional(operands[1]) : std::nullopt;
+            if (residual && residual->scale())
+                residual = layout(describe(dims(batch, c.output), dnnl::memory::format_tag::nhwc));
             const auto pd = describe_convolution(engine_, batch, c, format_, residual);
             auto result = make<dnnl::convolution_forward>(
                 what, pd, residual ? std::vector{DNNL_ARG_SRC, 0} : std::vector{DNNL_ARG_SRC},
@@ -108,6 +115,9 @@ class backend {
 
     planned_step plan(std::int64_t batch, const global_mean& m, const std::vector<layout>& operands) const {
         const std::string what = "mean of " + text(m.input);
+        if (const auto scale = operands[0].scale())
+            return own_step(what, jit::make_byte_mean(batch, m.input, *scale), operands,
+                            vector(batch, m.input.channels));
         return guarded(what, [&] {
             auto result =
                 make<dnnl::pooling_forward>(what, describe_mean(engine_, batch, m.input, operands[0]), {DNNL_ARG_SRC});
@@ -118,6 +128,13 @@ class backend {
 
     planned_step plan(std::int64_t batch, const channel_gate& g, const std::vector<layout>& operands) const {
         const std::string what = "gate on " + text(g.input);
+        if (const auto scale = operands[0].scale(); scale && g.output_scale) {
+            auto result =
+                own_step(what, jit::make_byte_gate(batch, g.input, *scale, *g.output_scale),
+                         {operands[0], vector(batch, g.input.channels)}, bytes(batch, g.input, *g.output_scale));
+            result.in_place = 0;
+            return result;
+        }
         return guarded(what, [&] {
             const auto pd = describe_gate(engine_, batch, g.input, operands[0]);
             auto result = make<dnnl::binary>(what, pd, {DNNL_ARG_SRC_0, DNNL_ARG_SRC_1});
@@ -129,6 +146,14 @@ class backend {
 
     planned_step plan(std::int64_t, const conversion<layout>& c, const std::vector<layout>& operands) const {
         const std::string what = "conversion";
+        if (const layout& from = operands[0]; from.scale() != c.to.scale()) {
+            if (from.scale() && c.to.scale()) throw unsupported_error(what + " from one scale of bytes to another");
+            const bool to_bytes = c.to.scale().has_value();
+            const layout& floats = to_bytes ? from : c.to;
+            const float scale = to_bytes ? *c.to.scale() : *from.scale();
+            return own_step(what, std::make_shared<byte_conversion>(floats.descriptor(), scale, to_bytes), operands,
+                            c.to);
+        }
         return guarded(what, [&] {
             const dnnl::reorder::primitive_desc pd(engine_, operands[0].descriptor(), engine_, c.to.descriptor(),
                                                    attributes());
@@ -139,29 +164,53 @@ class backend {
     }
 
   private:
-    /// By a kernel of our own, in blocks of 16 channels; nothing if there is none.
+    /// Whether kernels of our own are used.
+    bool has_own() const noexcept { return format_ == format::automatic && jit::available(openmp_, threads_); }
+
+    /// By a kernel of our own; nothing if there is none.
     std::optional<planned_step> plan_own(const std::string& what, std::int64_t batch, const graph::convolution& c,
                                          const folded& weights, packed& cache,
                                          const std::vector<layout>& operands) const {
         using tag = dnnl::memory::format_tag;
-        if (format_ != format::automatic || !jit::available(openmp_, threads_)) return std::nullopt;
+        if (!has_own()) return std::nullopt;
         const bool residual = operands.size() > 1;
-        auto operation = jit::make_operation(batch, c, residual, weights, cache.own(), threads_);
+        layout input(describe(dims(batch, c.input), jit::takes_plain_input(c) ? tag::nchw : tag::nChw16c));
+        layout output(describe(dims(batch, c.output), tag::nChw16c));
+        jit::number_format f;
+        if (has_int8() && jit::has_byte_code(c, weights) && (!residual || operands[1].scale())) {
+            f.output = jit::element::byte;
+            f.output_scale = *weights.output_scale;
+            output = bytes(batch, c.output, f.output_scale);
+            if (residual) f.residual_scale = *operands[1].scale();
+            if (weights.int8) {
+                f.input = jit::element::byte;
+                input = bytes(batch, c.input, weights.int8->input_scale);
+            }
+        }
+        auto operation = jit::make_operation(batch, c, residual, weights, f, cache.own(), threads_);
         if (!operation) return std::nullopt;
-        const layout output(describe(dims(batch, c.output), tag::nChw16c));
-        const std::size_t workspace = operation->workspace();
-        planned_step result{
-            step(operation, {what, operation->name(), workspace}), {}, output, std::nullopt, std::nullopt};
-        if (workspace > 0)
-            result.workspace =
-                layout(dnnl::memory::desc({static_cast<std::int64_t>(workspace)}, dnnl::memory::data_type::u8, tag::a));
-        result.operands = {
-            layout(describe(dims(batch, c.input), jit::takes_plain_input(c) ? tag::nchw : tag::nChw16c))};
+        planned_step result = own_step(what, std::move(operation), {std::move(input)}, output);
         if (residual) {
-            result.operands.push_back(output);
+            result.operands.push_back(operands[1].scale() && output.scale() ? operands[1] : output);
             result.in_place = 1;
         }
         return result;
+    }
+
+    planned_step own_step(const std::string& what, std::shared_ptr<const jit::operation> operation,
+                          std::vector<layout> operands, layout output) const {
+        const std::size_t workspace = operation->workspace();
+        const step_info info{what, operation->name(), workspace};
+        planned_step result{step(std::move(operation), info), std::move(operands), std::move(output), std::nullopt,
+                            std::nullopt};
+        if (workspace > 0)
+            result.workspace = layout(dnnl::memory::desc({static_cast<std::int64_t>(workspace)},
+                                                         dnnl::memory::data_type::u8, dnnl::memory::format_tag::a));
+        return result;
+    }
+
+    static layout bytes(std::int64_t batch, const graph::features& f, float scale) {
+        return layout::of_bytes(jit::map_bytes(batch, f, jit::element::byte), scale);
     }
 
     /// Vectors travel as N, C, 1, 1.

@@ -2,13 +2,15 @@
 // hand when the program was compiled. Everything else is oneDNN's.
 #pragma once
 
+#include <gpunet/cpu/jit/blocks.hpp>
 #include <gpunet/cpu/jit/operation.hpp>
 #include <gpunet/cpu/threads.hpp>
 #include <gpunet/graph/network.hpp>
-#include <gpunet/weights/fold.hpp>
+#include <gpunet/weights/constants.hpp>
 
 #if defined(__x86_64__) && __has_include(<xbyak/xbyak.h>)
 #define GPUNET_HAS_XBYAK 1
+#include <gpunet/cpu/jit/byte_vectors.hpp>
 #include <gpunet/cpu/jit/convolution.hpp>
 #include <gpunet/cpu/jit/depthwise.hpp>
 #include <gpunet/cpu/jit/winograd.hpp>
@@ -28,14 +30,35 @@ inline bool available(const openmp& runtime, int threads) noexcept {
     return __builtin_cpu_supports("avx512f") && (threads == 1 || runtime.can_fork());
 }
 
+/// Whether it can on bytes, too.
+inline bool available_for_bytes() noexcept {
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw");
+}
+
+/// Whether there is code for it with input in float32 or bytes and output in bytes.
+inline bool has_byte_code(const graph::convolution& c, const folded& weights) noexcept {
+    return has_code(c) && weights.output_scale && (weights.int8 || !c.depthwise());
+}
+
 /// @returns null if there is no code for it
 inline std::shared_ptr<const operation> make_operation(std::int64_t batch, const graph::convolution& c, bool residual,
-                                                       const folded& weights, code_cache& cache, int threads) {
+                                                       const folded& weights, const number_format& f, code_cache& cache,
+                                                       int threads) {
     if (!has_code(c)) return nullptr;
-    if (c.depthwise()) return std::make_shared<depthwise_operation>(batch, c, residual, weights, cache);
-    if (winograd_operation::takes(c))
+    if (c.depthwise()) return std::make_shared<depthwise_operation>(batch, c, residual, weights, f, cache);
+    if (f.output == element::float32 && winograd_operation::takes(c))
         return std::make_shared<winograd_operation>(batch, c, residual, weights, cache, threads);
-    return std::make_shared<convolution_operation>(batch, c, residual, weights, cache, threads);
+    return std::make_shared<convolution_operation>(batch, c, residual, weights, f, cache, threads);
+}
+
+inline std::shared_ptr<const operation> make_byte_mean(std::int64_t batch, const graph::features& f, float scale) {
+    code_cache cache;
+    return std::make_shared<byte_mean_operation>(batch, f, scale, cache);
+}
+inline std::shared_ptr<const operation> make_byte_gate(std::int64_t batch, const graph::features& f, float input_scale,
+                                                       float output_scale) {
+    code_cache cache;
+    return std::make_shared<byte_gate_operation>(batch, f, input_scale, output_scale, cache);
 }
 
 #else
@@ -43,9 +66,14 @@ inline std::shared_ptr<const operation> make_operation(std::int64_t batch, const
 struct code_cache {};
 
 inline bool available(const openmp&, int) noexcept { return false; }
-inline bool takes_plain_input(const graph::convolution&) noexcept { return false; }
+inline bool available_for_bytes() noexcept { return false; }
+inline bool has_byte_code(const graph::convolution&, const folded&) noexcept { return false; }
 inline std::shared_ptr<const operation> make_operation(std::int64_t, const graph::convolution&, bool, const folded&,
-                                                       code_cache&, int) {
+                                                       const number_format&, code_cache&, int) {
+    return nullptr;
+}
+inline std::shared_ptr<const operation> make_byte_mean(std::int64_t, const graph::features&, float) { return nullptr; }
+inline std::shared_ptr<const operation> make_byte_gate(std::int64_t, const graph::features&, float, float) {
     return nullptr;
 }
 

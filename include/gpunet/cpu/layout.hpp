@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace gpunet::cpu {
@@ -16,12 +17,26 @@ class layout {
     layout() = default;
     explicit layout(dnnl::memory::desc d) : descriptor_(std::move(d)) {}
 
+    /// A map of so many bytes that stand for numbers at that scale, as our own kernels have it. Its descriptor says no
+    /// more than its size.
+    static layout of_bytes(std::int64_t bytes, float scale) {
+        layout l(dnnl::memory::desc({bytes}, dnnl::memory::data_type::u8, dnnl::memory::format_tag::a));
+        l.scale_ = scale;
+        return l;
+    }
+
+    /// Of bytes; empty for float32.
+    const std::optional<float>& scale() const noexcept { return scale_; }
+
     const dnnl::memory::desc& descriptor() const noexcept { return descriptor_; }
     std::size_t bytes() const { return descriptor_.get_size(); }
-    friend bool operator==(const layout& a, const layout& b) { return a.descriptor_ == b.descriptor_; }
+    friend bool operator==(const layout& a, const layout& b) {
+        return a.descriptor_ == b.descriptor_ && a.scale_ == b.scale_;
+    }
 
   private:
     dnnl::memory::desc descriptor_;
+    std::optional<float> scale_;
 };
 
 inline dnnl::memory::dims dims(std::int64_t batch, const graph::features& f) {

@@ -1,4 +1,4 @@
-// One oneDNN primitive, or one convolution of our own, ready to run.
+// One oneDNN primitive, or one operation of our own, ready to run.
 #pragma once
 
 #include <gpunet/cpu/jit/operation.hpp>
@@ -28,17 +28,16 @@ class step {
         assert(operands_.size() + constants_.size() + 2 <= max_arguments);
     }
 
-    /// The operands: the input, and the residual if there is one.
+    /// The operands: the input, and the residual or the gate's factors if there are any.
     step(std::shared_ptr<const jit::operation> own, step_info info) : own_(std::move(own)), info_(std::move(info)) {}
 
     /// Allocates nothing itself. @throws error if oneDNN fails
     void run(memory& m, const step_slots& slots) const {
         if (own_) {
-            const bool residual = slots.operands.size() > 1;
-            auto* const workspace = slots.workspace ? reinterpret_cast<std::byte*>(m.data(*slots.workspace)) : nullptr;
+            const auto bytes = [&](slot s) { return reinterpret_cast<std::byte*>(m.data(s)); };
             return own_->run(m.runtime(), m.threads(),
-                             {m.data(slots.operands[0]), residual ? m.data(slots.operands[1]) : nullptr,
-                              m.data(slots.output), workspace});
+                             {bytes(slots.operands[0]), slots.operands.size() > 1 ? bytes(slots.operands[1]) : nullptr,
+                              bytes(slots.output), slots.workspace ? bytes(*slots.workspace) : nullptr});
         }
         std::array<dnnl_exec_arg_t, max_arguments> arguments;
         int count = 0;

@@ -11,9 +11,6 @@
 
 namespace gpunet::cpu::jit {
 
-/// Whether there is code for it.
-inline bool has_code(activation a) noexcept { return a != activation::gelu; }
-
 /// Emits activations into the code of `g`. Not a number stays one.
 class activation_code {
   public:

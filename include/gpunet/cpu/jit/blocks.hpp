@@ -1,7 +1,8 @@
-// Maps in blocks of 16 channels (nChw16c), and which convolutions on them there is code for.
+// Maps in blocks of channels (of float32, nChw16c), and which convolutions on them there is code for.
 #pragma once
 
-#include <gpunet/cpu/jit/activation_code.hpp>
+#include <gpunet/activation.hpp>
+#include <gpunet/cpu/jit/row.hpp>
 #include <gpunet/graph/network.hpp>
 
 #include <cstdint>
@@ -9,7 +10,10 @@
 
 namespace gpunet::cpu::jit {
 
-inline std::int64_t blocks_of(std::int64_t channels) noexcept { return (channels + 15) / 16; }
+/// How many blocks so many channels take.
+inline std::int64_t blocks_of(std::int64_t channels, element e = element::float32) noexcept {
+    return (channels + channels_of_block(e) - 1) / channels_of_block(e);
+}
 inline std::int64_t pixels_of(const graph::features& f) noexcept { return f.size.height * f.size.width; }
 
 /// Whether a convolution's input is the picture itself, N C H W, and not in blocks.
@@ -24,6 +28,9 @@ inline bool is_consistent(const graph::convolution& c) noexcept {
            c.output.size.width == places(c.input.size.width, c.padding.left, c.padding.right);
 }
 
+/// Whether there is code for it.
+inline bool has_code(activation a) noexcept { return a != activation::gelu; }
+
 inline constexpr std::int64_t largest_kernel = 7;
 
 /// Whether there is code for it. Offsets within three blocks must fit 31 bits.
@@ -32,6 +39,23 @@ inline bool has_code(const graph::convolution& c) noexcept {
     return (c.groups == 1 || c.depthwise()) && has_code(c.act) && is_consistent(c) && c.kernel <= largest_kernel &&
            c.padding.left < c.kernel && c.padding.top < c.kernel && c.padding.right < c.kernel &&
            c.padding.bottom < c.kernel && pixels_of(c.input) < largest && pixels_of(c.output) < largest;
+}
+
+/// Bytes of a map.
+inline std::int64_t map_bytes(std::int64_t batch, const graph::features& f, element e) noexcept {
+    return batch * blocks_of(f.channels, e) * pixels_of(f) * block_bytes;
+}
+
+/// How a convolution's maps stand for numbers.
+struct number_format {
+    element input = element::float32, output = element::float32; // and the residual
+    float output_scale = 1, residual_scale = 0;                  // of bytes
+};
+
+inline byte_scales scales_of(const number_format& f, activation a) noexcept {
+    const float residual = keeps_scale(a) ? f.residual_scale / f.output_scale : f.residual_scale;
+    constexpr auto zero = static_cast<float>(zero_byte);
+    return {1 / f.output_scale, residual, zero - zero * residual, zero + 6 / f.output_scale};
 }
 
 } // namespace gpunet::cpu::jit

@@ -1,14 +1,12 @@
 // Code and packed weights, made once and shared by all plans of a network.
 #pragma once
 
-#include <gpunet/cpu/aligned_array.hpp>
+#include <gpunet/cpu/jit/byte_vector_code.hpp>
 #include <gpunet/cpu/jit/depthwise_code.hpp>
+#include <gpunet/cpu/jit/packed_weights.hpp>
 #include <gpunet/cpu/jit/row_code.hpp>
 #include <gpunet/cpu/jit/winograd_code.hpp>
 
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,14 +14,6 @@
 #include <tuple>
 
 namespace gpunet::cpu::jit {
-
-using packed_weights = aligned_array<float>;
-
-inline packed_weights make_zeros(std::int64_t count) {
-    auto values = make_aligned<float>(static_cast<std::size_t>(count));
-    std::fill_n(values.get(), count, 0.0F);
-    return values;
-}
 
 class code_cache {
   public:
@@ -47,7 +37,8 @@ class code_cache {
     template <class Code>
     using codes = std::map<typename Code::shape, std::shared_ptr<const Code>>;
 
-    std::tuple<codes<row_code>, codes<depthwise_code>, codes<winograd::input_code>, codes<winograd::output_code>>
+    std::tuple<codes<row_code>, codes<depthwise_code>, codes<winograd::input_code>, codes<winograd::output_code>,
+               codes<byte_mean_code>, codes<byte_gate_code>>
         codes_;
     std::map<std::string, std::shared_ptr<const packed_weights>> weights_;
 };

@@ -1,4 +1,4 @@
-// Convolutions on maps in blocks of 16 channels (nChw16c), row by row.
+// Convolutions on maps in blocks of channels, row by row.
 #pragma once
 
 #include <gpunet/cpu/jit/blocks.hpp>
@@ -7,12 +7,12 @@
 #include <gpunet/cpu/jit/operation.hpp>
 #include <gpunet/cpu/jit/row_code.hpp>
 #include <gpunet/graph/network.hpp>
-#include <gpunet/weights/fold.hpp>
+#include <gpunet/weights/constants.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,13 +28,22 @@ struct stretch {
 class convolution_operation : public operation {
   public:
     convolution_operation(std::int64_t batch, const graph::convolution& c, bool residual, const folded& weights,
-                          code_cache& cache, int threads)
-        : batch_(batch), c_(c), stretches_(flat() ? parts(threads) : rows()) {
-        const std::vector<int> sizes = group_sizes(blocks_of(c.output.channels), stretches_.front().width);
-        std::string name = c.weights + " by";
+                          const number_format& f, code_cache& cache, int threads)
+        : batch_(batch), c_(c), format_(f), stretches_(flat() ? parts(threads) : rows()) {
+        const std::vector<int> sizes = groups();
+        std::string name = c.weights + (f.input == element::byte ? " int8 by" : " by");
         for (const int size : sizes) name += " " + std::to_string(size);
-        weights_ = cache.weights(name, [&] { return pack(weights, sizes); });
-        bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(weights); });
+        if (f.input == element::byte) {
+            const quantized_weights& w = *weights.int8;
+            weights_ = cache.weights(
+                name, [&] { return pack_dense(c, std::span<const std::int8_t>(w.weights), sizes, f.input); });
+            bias_ = cache.weights(c.weights + ".bias int32", [&] { return pack_byte_bias<std::int32_t>(c, weights); });
+            factors_ = cache.weights(c.weights + ".factors", [&] { return pack_factors(c, weights); });
+        } else {
+            weights_ = cache.weights(
+                name, [&] { return pack_dense(c, std::span<const float>(weights.weights), sizes, f.input); });
+            bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(c, weights); });
+        }
         std::int64_t first = 0;
         for (const int size : sizes) {
             group g{first, size, {}};
@@ -44,12 +53,16 @@ class convolution_operation : public operation {
         }
     }
 
+    const char* name() const noexcept override {
+        return format_.input == element::byte ? "gpunet:avx512:int8" : "gpunet:avx512";
+    }
+
     void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
         runtime.parallel(threads, [&](int number, int count) { run_part(number, count, o); });
     }
 
   private:
-    /// Blocks of output channels computed together.
+    /// So many times 16 output channels computed together.
     struct group {
         std::int64_t first = 0;
         int size = 0;
@@ -57,7 +70,13 @@ class convolution_operation : public operation {
     };
 
     bool flat() const noexcept { return c_.kernel == 1 && c_.stride == 1 && c_.padding == graph::padding{}; }
-    bool plain() const noexcept { return takes_plain_input(c_); }
+    bool plain() const noexcept { return format_.input == element::float32 && takes_plain_input(c_); }
+    std::int64_t input_blocks() const noexcept { return blocks_of(c_.input.channels, format_.input); }
+    std::int64_t output_blocks() const noexcept { return blocks_of(c_.output.channels, format_.output); }
+    /// Of 4 bytes that a pixel's input channels take.
+    std::int64_t steps() const noexcept {
+        return (c_.input.channels + channels_of_step(format_.input) - 1) / channels_of_step(format_.input);
+    }
 
     std::vector<stretch> rows() const {
         std::vector<stretch> all;
@@ -80,50 +99,38 @@ class convolution_operation : public operation {
         return all;
     }
 
+    /// Of a map of bytes a group fills a block, the last one perhaps in part.
+    std::vector<int> groups() const {
+        const std::int64_t count = blocks_of(c_.output.channels);
+        if (format_.output == element::float32) return group_sizes(count, stretches_.front().width);
+        std::vector<int> sizes(static_cast<std::size_t>(count / 4), 4);
+        if (count % 4 > 0) sizes.push_back(static_cast<int>(count % 4));
+        return sizes;
+    }
+
     row_shape shape(int width, int outputs, bool residual) const {
         row_shape s = shape_of(c_, residual);
-        s.input_channels = static_cast<int>(c_.input.channels);
+        s.steps = static_cast<int>(steps());
+        s.input = format_.input;
+        s.output = format_.output;
         if (flat()) s.input_width = width;
         s.width = width;
         const std::int64_t plane = pixels_of(c_.input);
-        s.pixel = plain() ? 4 : 64;
+        s.pixel = plain() ? 4 : block_bytes;
         s.channel = plain() ? static_cast<std::int32_t>(4 * plane) : 4;
         s.row = static_cast<std::int32_t>(c_.input.size.width) * s.pixel;
-        s.block = static_cast<std::int32_t>(64 * plane);
+        s.block = static_cast<std::int32_t>(block_bytes * plane);
         s.outputs = outputs;
-        s.output_block = static_cast<std::int32_t>(64 * pixels_of(c_.output));
+        s.output_block =
+            format_.output == element::byte ? 16 : static_cast<std::int32_t>(block_bytes * pixels_of(c_.output));
         return s;
-    }
-
-    /// [group][block][kernel row][kernel column][channel][output]: the order in which the code reads them.
-    packed_weights pack(const folded& from, const std::vector<int>& sizes) const {
-        const std::int64_t taps = c_.kernel * c_.kernel;
-        packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16 * c_.input.channels * taps);
-        float* to = packed.get();
-        std::int64_t first = 0;
-        for (const int size : sizes) {
-            for (std::int64_t block = 0; block < c_.input.channels; block += 16)
-                for (std::int64_t tap = 0; tap < taps; ++tap)
-                    for (std::int64_t i = block; i < std::min(block + 16, c_.input.channels); ++i, to += 16 * size)
-                        for (std::int64_t o = 0; o < 16 * size && first + o < c_.output.channels; ++o)
-                            to[o] = from.weights[static_cast<std::size_t>(((first + o) * c_.input.channels + i) * taps +
-                                                                          tap)];
-            first += 16 * size;
-        }
-        return packed;
-    }
-
-    packed_weights pack_bias(const folded& from) const {
-        packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16);
-        std::copy(from.bias.begin(), from.bias.end(), packed.get());
-        return packed;
     }
 
     /// Stretches whose input fits half of the second cache are done for all groups before the next ones. Within them
     /// each thread takes its share of the blocks of weights.
     void run_part(int number, int count, const operands& o) const {
         const std::int64_t all = batch_ * static_cast<std::int64_t>(stretches_.size());
-        const std::int64_t bytes = 4 * c_.input.channels * stretches_.front().width * c_.stride * c_.stride;
+        const std::int64_t bytes = 4 * steps() * stretches_.front().width * c_.stride * c_.stride;
         const std::int64_t at_once = std::clamp<std::int64_t>(count * (std::int64_t{1} << 19) / bytes, 1, all);
         const std::int64_t blocks = blocks_of(c_.output.channels);
         for (std::int64_t begin = 0; begin < all; begin += at_once) {
@@ -142,41 +149,51 @@ class convolution_operation : public operation {
         const std::int64_t picture = number / count, i = number % count;
         const stretch& s = stretches_[static_cast<std::size_t>(i)];
         row_arguments a;
-        a.weights = weights_->get() + g.first * 16 * c_.input.channels * c_.kernel * c_.kernel;
-        a.bias = bias_->get() + g.first * 16;
+        a.weights = weights_->get() + g.first * steps() * c_.kernel * c_.kernel * 64;
+        a.bias = bias_->get() + g.first * 64;
         const std::int64_t in_pixels = pixels_of(c_.input), out_pixels = pixels_of(c_.output);
-        const float* in =
-            o.input + picture * (plain() ? c_.input.channels : blocks_of(c_.input.channels) * 16) * in_pixels;
+        const std::int64_t pixel = plain() ? 4 : block_bytes;
+        a.input = o.input + picture * (plain() ? c_.input.channels : input_blocks()) * in_pixels * pixel;
         if (flat()) {
-            a.input = in + s.first * (plain() ? 1 : 16);
+            a.input += s.first * pixel;
         } else {
             const kernel_rows rows = rows_on_input(c_, i);
-            a.input = in + rows.first * c_.input.size.width * (plain() ? 1 : 16);
+            a.input += rows.first * c_.input.size.width * pixel;
             a.rows = rows.count;
-            a.skipped = rows.above * c_.kernel * 16 * g.size * 64;
-            a.skipped_last = rows.above * c_.kernel * (c_.input.channels % 16) * g.size * 64;
+            a.skipped = rows.above * c_.kernel * steps_of_block * g.size * 64;
+            a.skipped_last = rows.above * c_.kernel * (steps() % steps_of_block) * g.size * 64;
+            if (format_.input == element::byte)
+                a.bias += bias_row(c_, rows.above, rows.count) * blocks_of(c_.output.channels) * 64;
         }
-        const std::int64_t place = ((picture * blocks_of(c_.output.channels) + g.first) * out_pixels + s.first) * 16;
+        const std::int64_t block = format_.output == element::byte ? g.first / 4 : g.first;
+        const std::int64_t place = ((picture * output_blocks() + block) * out_pixels + s.first) * block_bytes;
         a.output = o.output + place;
-        a.residual = o.residual ? o.residual + place : nullptr;
+        a.residual = o.second ? o.second + place : nullptr;
+        if (format_.output == element::byte) {
+            a.factors = factors_ ? factors_->get() + g.first * 64 : nullptr;
+            a.scales = scales_of(format_, c_.act);
+        }
         const row_code& code = *g.code[static_cast<std::size_t>(i)];
         // 16 blocks of a 1x1 kernel's weights stay in the first cache while all tiles of the stretch use them.
-        const std::int64_t full = c_.input.channels / 16, at_once = flat() ? 16 : std::max<std::int64_t>(1, full);
-        for (std::int64_t block = 0; block == 0 || block < full; block += at_once) {
-            a.full_blocks = std::min(at_once, full - block);
-            a.is_first = block == 0;
-            a.is_last = block + at_once >= full;
+        const std::int64_t full = steps() / steps_of_block;
+        const std::int64_t at_once =
+            flat() && format_.output == element::float32 ? 16 : std::max<std::int64_t>(1, full);
+        for (std::int64_t b = 0; b == 0 || b < full; b += at_once) {
+            a.full_blocks = std::min(at_once, full - b);
+            a.is_first = b == 0;
+            a.is_last = b + at_once >= full;
             code(a);
-            a.input += at_once * 16 * in_pixels;
-            a.weights += at_once * 16 * c_.kernel * c_.kernel * g.size * 16;
+            a.input += at_once * block_bytes * in_pixels;
+            a.weights += at_once * steps_of_block * c_.kernel * c_.kernel * g.size * 64;
         }
     }
 
     std::int64_t batch_;
     graph::convolution c_;
+    number_format format_;
     std::vector<stretch> stretches_;
     std::vector<group> groups_;
-    std::shared_ptr<const packed_weights> weights_, bias_;
+    std::shared_ptr<const packed_weights> weights_, bias_, factors_;
 };
 
 } // namespace gpunet::cpu::jit

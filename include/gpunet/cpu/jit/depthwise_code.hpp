@@ -40,11 +40,26 @@ class depthwise_code : public row_generator {
         add_to(taps_, s_.kernel * 64);
         add_to(row_, s_.row);
         close_loop(rows_left_, next);
+        if (s_.input == element::byte) mov(row_, field(offsetof(row_arguments, factors)));
         for (int p = 0; p < t.size; ++p) {
-            if (s_.residual) vaddps(zmm(p), zmm(p), at(residual_, (t.first + p) * 64));
-            activation_.emit(zmm(p));
-            vmovups(at(output_, (t.first + p) * 64), zmm(p));
+            const std::int64_t place = (t.first + p) * block_bytes;
+            if (s_.input == element::byte) {
+                emit_byte_result(zmm(p), ptr[row_], at(residual_, place), at(output_, place));
+            } else {
+                if (s_.residual) vaddps(zmm(p), zmm(p), at(residual_, place));
+                activation_.emit(zmm(p));
+                vmovups(at(output_, place), zmm(p));
+            }
         }
+    }
+
+    void load(const zmm& input, int x, bool on_map) {
+        if (!on_map)
+            bytes_.load_zero(input);
+        else if (s_.input == element::byte)
+            bytes_.load(input, at(row_, x * s_.pixel));
+        else
+            vmovups(input, at(row_, x * s_.pixel));
     }
 
     /// Each column of the input is loaded once for all pixels it counts for.
@@ -53,14 +68,15 @@ class depthwise_code : public row_generator {
         const int columns = (t.size - 1) * s_.stride + s_.kernel;
         for (int column = 0; column < columns; ++column) {
             const int x = t.first * s_.stride + column;
-            if (x < s_.padding || x - s_.padding >= s_.input_width) continue;
+            const bool on_map = x >= s_.padding && x - s_.padding < s_.input_width;
+            if (!on_map && s_.input == element::float32) continue; // a byte of padding is not 0
             const zmm input(29 + column % 3);
             bool loaded = false;
             for (int tap = 0; tap < s_.kernel; ++tap) {
                 if (column < tap || (column - tap) % s_.stride != 0) continue;
                 const int p = (column - tap) / s_.stride;
                 if (p >= t.size) continue;
-                if (!loaded) vmovups(input, at(row_, x * s_.pixel));
+                if (!loaded) load(input, x, on_map);
                 loaded = true;
                 vfmadd231ps(zmm(p), input, zmm(first_weight + tap));
             }

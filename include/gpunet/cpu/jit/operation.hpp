@@ -1,4 +1,4 @@
-// A convolution of our own, ready to run.
+// An operation of our own, ready to run.
 #pragma once
 
 #include <gpunet/cpu/threads.hpp>
@@ -8,9 +8,10 @@
 namespace gpunet::cpu::jit {
 
 struct operands {
-    const float* input = nullptr;
-    const float* residual = nullptr; // null if there is none; may be the output
-    float* output = nullptr;
+    const std::byte* input = nullptr;
+    const std::byte* second =
+        nullptr; // a residual, which may be the output, or a gate's factors; null if there is none
+    std::byte* output = nullptr;
     std::byte* workspace = nullptr;
 };
 

@@ -60,44 +60,56 @@ class row_code : public row_generator {
         emit_begin(t);
         mov(block_, input_);
         mov(block_weights_, weights_);
-        if (s_.input_channels >= 16) {
+        if (s_.steps >= steps_of_block) {
             mov(blocks_left_, field(offsetof(row_arguments, full_blocks)));
             Xbyak::Label next;
             L(next);
-            emit_block(t, 16, offsetof(row_arguments, skipped));
+            emit_block(t, static_cast<int>(steps_of_block), offsetof(row_arguments, skipped));
             add_to(block_weights_, s_.kernel * s_.kernel * 16 * s_.outputs * 64);
             add_to(block_, s_.block);
             close_loop(blocks_left_, next);
         }
         Xbyak::Label unfinished, done;
-        cmp(field(offsetof(row_arguments, is_last)), 0);
-        je(unfinished, T_NEAR);
-        if (const int last = s_.input_channels % 16; last > 0)
+        if (!uses_bytes()) {
+            cmp(field(offsetof(row_arguments, is_last)), 0);
+            je(unfinished, T_NEAR);
+        }
+        if (const int last = s_.steps % static_cast<int>(steps_of_block); last > 0)
             emit_block(t, last, offsetof(row_arguments, skipped_last));
-        emit_stores(t, true);
-        jmp(done, T_NEAR);
-        L(unfinished);
-        emit_stores(t, false);
-        L(done);
+        emit_results(t);
+        if (!uses_bytes()) {
+            jmp(done, T_NEAR);
+            L(unfinished);
+            emit_sums(t);
+            L(done);
+        }
         add_to(input_, t.size * s_.stride * s_.pixel);
-        add_to(output_, t.size * 64);
-        if (s_.residual) add_to(residual_, t.size * 64);
+        add_to(output_, t.size * block_bytes);
+        if (s_.residual) add_to(residual_, t.size * block_bytes);
     }
 
-    std::int64_t place(int pixel, int output) const { return std::int64_t{output} * s_.output_block + pixel * 64; }
+    /// A byte of padding is not 0 but stands for it; what the bias begins with takes it for one on the map.
+    bool padding_counts() const noexcept { return s_.input == element::byte; }
 
-    /// The sums begin with the bias and the residual, or with what an earlier call has left.
+    std::int64_t place(int pixel, int output) const {
+        return std::int64_t{output} * s_.output_block + pixel * block_bytes;
+    }
+
+    /// The sums begin with the bias and a float32 residual, or with what an earlier call has left.
     void emit_begin(const tile& t) {
         Xbyak::Label resumed, done;
-        cmp(field(offsetof(row_arguments, is_first)), 0);
-        je(resumed, T_NEAR);
+        if (!uses_bytes()) {
+            cmp(field(offsetof(row_arguments, is_first)), 0);
+            je(resumed, T_NEAR);
+        }
         for (int o = 0; o < s_.outputs; ++o) vmovups(weight(o), at(bias_, 64 * o));
         for (int p = 0; p < t.size; ++p)
             for (int o = 0; o < s_.outputs; ++o)
-                if (s_.residual)
+                if (s_.residual && !uses_bytes())
                     vaddps(sum(p, o), weight(o), at(residual_, place(p, o)));
                 else
                     vmovaps(sum(p, o), weight(o));
+        if (uses_bytes()) return;
         jmp(done, T_NEAR);
         L(resumed);
         for (int p = 0; p < t.size; ++p)
@@ -105,63 +117,85 @@ class row_code : public row_generator {
         L(done);
     }
 
-    void emit_stores(const tile& t, bool finished) {
+    /// What a call leaves that is not the last.
+    void emit_sums(const tile& t) {
+        for (int p = 0; p < t.size; ++p)
+            for (int o = 0; o < s_.outputs; ++o) vmovups(at(output_, place(p, o)), sum(p, o));
+    }
+
+    void emit_results(const tile& t) {
+        if (s_.input == element::byte) mov(taps_, field(offsetof(row_arguments, factors)));
         for (int p = 0; p < t.size; ++p)
             for (int o = 0; o < s_.outputs; ++o) {
-                if (finished) activation_.emit(sum(p, o));
-                vmovups(at(output_, place(p, o)), sum(p, o));
+                const zmm x = sum(p, o);
+                const auto to = at(output_, place(p, o));
+                if (s_.input == element::byte) vcvtdq2ps(x, x);
+                if (s_.output == element::byte) {
+                    emit_byte_result(x, at(taps_, 64 * o), at(residual_, place(p, o)), to);
+                } else {
+                    activation_.emit(x);
+                    vmovups(to, x);
+                }
             }
     }
 
     /// All taps of one block of input channels.
-    void emit_block(const tile& t, int channels, std::size_t skipped) {
+    void emit_block(const tile& t, int steps, std::size_t skipped) {
         mov(taps_, block_weights_);
         add(taps_, field(skipped));
         mov(row_, block_);
         mov(rows_left_, field(offsetof(row_arguments, rows)));
         Xbyak::Label next;
         L(next);
-        for (int tap = 0; tap < s_.kernel; ++tap) emit_tap(t, tap, channels);
+        for (int tap = 0; tap < s_.kernel; ++tap) emit_tap(t, tap, steps);
         add_to(row_, s_.row);
         close_loop(rows_left_, next);
     }
 
-    void emit_tap(const tile& t, int tap, int channels) {
-        bool used = false;
+    void emit_tap(const tile& t, int tap, int steps) {
+        bool used = padding_counts();
         for (int p = 0; p < t.size; ++p) used = used || inside(t.first + p, tap);
-        // Four channels a turn of the loop keep a 3x3 kernel in the cache of decoded instructions.
-        const int unrolled = s_.kernel == 1 || channels % 4 != 0 ? channels : 4;
-        if (!used) return add_to(taps_, channels * s_.outputs * 64);
-        repeat(channels_left_, channels / unrolled, [&] {
-            for (int c = 0; c < unrolled; ++c) emit_channel(t, tap, c);
+        // Four steps a turn of the loop keep a 3x3 kernel in the cache of decoded instructions.
+        const int unrolled = s_.kernel == 1 || steps % 4 != 0 ? steps : 4;
+        if (!used) return add_to(taps_, steps * s_.outputs * 64);
+        repeat(steps_left_, steps / unrolled, [&] {
+            for (int i = 0; i < unrolled; ++i) emit_step(t, tap, i);
             add_to(taps_, unrolled * s_.outputs * 64);
-            if (unrolled < channels) add_to(row_, unrolled * s_.channel);
+            if (unrolled < steps) add_to(row_, unrolled * s_.channel);
         });
-        if (unrolled < channels) subtract_from(row_, channels * s_.channel);
+        if (unrolled < steps) subtract_from(row_, steps * s_.channel);
     }
 
-    /// sum[pixel][output] += input[pixel] * weight[output]
-    void emit_channel(const tile& t, int tap, int channel) {
+    /// sum[pixel][output] += input[pixel] * weight[output], of bytes 4 channels of each.
+    void emit_step(const tile& t, int tap, int step) {
         constexpr int ahead = 1024; // bytes; measured
         for (int o = 0; o < s_.outputs; ++o) {
-            const int place = (channel * s_.outputs + o) * 64;
+            const int place = (step * s_.outputs + o) * 64;
             vmovups(weight(o), at(taps_, place));
             prefetcht0(at(taps_, place + ahead));
         }
         if (s_.kernel == 1 && s_.stride == 1) // each pixel of the next block is a line of the cache
-            for (int p = channel; p < t.size; p += 16) prefetcht0(at(row_, s_.block + p * s_.pixel));
+            for (int p = step; p < t.size; p += 16) prefetcht0(at(row_, s_.block + p * s_.pixel));
         const int first = t.size * s_.outputs, spare = 32 - s_.outputs - first;
         int turn = 0;
         for (int p = 0; p < t.size; ++p) {
-            if (!inside(t.first + p, tap)) continue;
+            const bool on_map = inside(t.first + p, tap);
+            if (!on_map && !padding_counts()) continue;
             const zmm x(first + turn++ % spare);
-            vbroadcastss(x, at(row_, (p * s_.stride + tap) * s_.pixel + std::int64_t{channel} * s_.channel));
-            for (int o = 0; o < s_.outputs; ++o) vfmadd231ps(sum(p, o), x, weight(o));
+            if (on_map)
+                vbroadcastss(x, at(row_, (p * s_.stride + tap) * s_.pixel + std::int64_t{step} * s_.channel));
+            else
+                bytes_.load_zero_bytes(x);
+            for (int o = 0; o < s_.outputs; ++o)
+                if (s_.input == element::byte)
+                    vpdpbusd(sum(p, o), x, weight(o));
+                else
+                    vfmadd231ps(sum(p, o), x, weight(o));
         }
     }
 
     const reg input_ = r8, weights_ = r9, output_ = r10, residual_ = r11, bias_ = r12, block_ = r13, blocks_left_ = r14,
-              rows_left_ = r15, row_ = rax, taps_ = rdx, channels_left_ = rcx, tiles_left_ = rbx, block_weights_ = rsi;
+              rows_left_ = r15, row_ = rax, taps_ = rdx, steps_left_ = rcx, tiles_left_ = rbx, block_weights_ = rsi;
 };
 
 } // namespace gpunet::cpu::jit

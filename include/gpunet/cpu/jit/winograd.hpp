@@ -9,7 +9,7 @@
 #include <gpunet/cpu/jit/row_code.hpp>
 #include <gpunet/cpu/jit/winograd_code.hpp>
 #include <gpunet/graph/network.hpp>
-#include <gpunet/weights/fold.hpp>
+#include <gpunet/weights/constants.hpp>
 
 #include <algorithm>
 #include <array>
@@ -43,7 +43,7 @@ class winograd_operation : public operation {
         std::string name = c.weights + " winograd by";
         for (const int size : sizes_) name += " " + std::to_string(size);
         weights_ = cache.weights(name, [&] { return pack(weights); });
-        bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(weights); });
+        bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(c, weights); });
         for (int size = 1; size <= sizes_.front(); ++size)
             products_.push_back(cache.code<row_code>(product_shape(size)));
         for (std::int64_t y = 0; y < rows_; ++y)
@@ -91,7 +91,7 @@ class winograd_operation : public operation {
     /// The 1x1 convolution that multiplies one position of all tiles of a chunk.
     row_shape product_shape(int outputs) const {
         row_shape s;
-        s.input_channels = static_cast<int>(inputs());
+        s.steps = static_cast<int>(inputs());
         s.input_width = s.width = static_cast<int>(chunk_);
         s.pixel = 64;
         s.channel = 4;
@@ -154,15 +154,15 @@ class winograd_operation : public operation {
     /// [group][position][phase][channel][output]
     packed_weights pack(const folded& from) const {
         packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16 * inputs() * winograd::positions);
+        const std::int64_t taps = c_.kernel * c_.kernel;
         std::int64_t first = 0;
         for (const int size : sizes_) {
-            float* group = packed.get() + first * inputs() * winograd::positions;
             for (std::int64_t o = 0; o < 16 * size && first + o < c_.output.channels; ++o)
                 for (std::int64_t i = 0; i < inputs(); ++i) {
                     const std::int64_t phase = i / c_.input.channels, channel = i % c_.input.channels;
-                    const float* w =
-                        from.weights.data() + ((first + o) * c_.input.channels + channel) * c_.kernel * c_.kernel;
-                    pack(w, phase / c_.stride, phase % c_.stride, group + i * 16 * size + o, inputs() * 16 * size);
+                    const float* w = from.weights.data() + ((first + o) * c_.input.channels + channel) * taps;
+                    const std::int64_t to = first * inputs() * winograd::positions + i * 16 * size + o;
+                    pack(w, phase / c_.stride, phase % c_.stride, packed, to, inputs() * 16 * size);
                 }
             first += 16 * size;
         }
@@ -170,7 +170,8 @@ class winograd_operation : public operation {
     }
 
     /// Every stride-th row and column of one kernel, from (y, x) on, as its 36 positions so many numbers apart.
-    void pack(const float* kernel, std::int64_t y, std::int64_t x, float* to, std::int64_t step) const {
+    void pack(const float* kernel, std::int64_t y, std::int64_t x, packed_weights& packed, std::int64_t to,
+              std::int64_t step) const {
         const auto weight = [&](std::int64_t row, std::int64_t column) {
             row = row * c_.stride + y;
             column = column * c_.stride + x;
@@ -183,62 +184,56 @@ class winograd_operation : public operation {
         }
         for (std::size_t i = 0; i < winograd::input_size; ++i)
             for (const double value : winograd::transform_weights(columns[0][i], columns[1][i], columns[2][i])) {
-                *to = static_cast<float>(value);
+                put(packed, to, static_cast<float>(value));
                 to += step;
             }
     }
 
-    packed_weights pack_bias(const folded& from) const {
-        packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16);
-        std::copy(from.bias.begin(), from.bias.end(), packed.get());
-        return packed;
-    }
-
     void run_chunk(std::int64_t picture, std::int64_t chunk, const operands& o, std::byte* workspace) const {
-        auto* const input = reinterpret_cast<float*>(workspace);
-        auto* const product = reinterpret_cast<float*>(workspace + input_position() * winograd::positions);
+        std::byte* const input = workspace;
+        std::byte* const product = workspace + input_position() * winograd::positions;
         const std::int64_t first = chunk * chunk_, count = std::min(chunk_, rows_ * columns_ - first);
         winograd::tile_arguments a;
         a.blocks = blocks_of(c_.input.channels);
-        const float* picture_input = o.input + picture * a.blocks * pixels_of(c_.input) * 16;
+        const std::byte* map = o.input + picture * a.blocks * pixels_of(c_.input) * 64;
         for (std::int64_t i = 0; i < count * phases(); ++i) {
             const std::int64_t tile = first + i / phases(), phase = i % phases();
             const part p = part_of(tile / columns_, tile % columns_, phase);
-            a.from = picture_input + (p.rows.place * c_.input.size.width + p.columns.place) * 16;
-            a.to = input + (phase * a.blocks * chunk_ + i / phases()) * 16;
+            a.from = map + (p.rows.place * c_.input.size.width + p.columns.place) * 64;
+            a.to = input + (phase * a.blocks * chunk_ + i / phases()) * 64;
             (*inputs_[static_cast<std::size_t>(tile * phases() + phase)])(a);
         }
         std::int64_t block = 0;
         for (const int size : sizes_) {
             multiply(size, block, input, product);
             a.blocks = size;
-            a.bias = bias_->get() + block * 16;
+            a.bias = bias_->get() + block * 64;
             for (std::int64_t i = 0; i < count; ++i) {
                 const std::int64_t y = (first + i) / columns_ * winograd::output_size;
                 const std::int64_t x = (first + i) % columns_ * winograd::output_size;
                 const std::int64_t plane = picture * blocks_of(c_.output.channels) + block;
-                const std::int64_t place = (plane * pixels_of(c_.output) + y * c_.output.size.width + x) * 16;
-                a.from = product + i * 16;
+                const std::int64_t place = (plane * pixels_of(c_.output) + y * c_.output.size.width + x) * 64;
+                a.from = product + i * 64;
                 a.to = o.output + place;
-                a.residual = o.residual ? o.residual + place : nullptr;
+                a.residual = o.second ? o.second + place : nullptr;
                 (*outputs_[static_cast<std::size_t>(first + i)])(a);
             }
             block += size;
         }
     }
 
-    void multiply(int size, std::int64_t block, const float* input, float* product) const {
+    void multiply(int size, std::int64_t block, const std::byte* input, std::byte* product) const {
         row_arguments a;
         a.input = input;
-        a.weights = weights_->get() + block * 16 * inputs() * winograd::positions;
+        a.weights = weights_->get() + block * 64 * inputs() * winograd::positions;
         a.bias = no_bias_->get();
         a.output = product;
         a.full_blocks = inputs() / 16;
         for (int position = 0; position < winograd::positions; ++position) {
             (*products_[static_cast<std::size_t>(size - 1)])(a);
-            a.input += input_position() / 4;
-            a.weights += inputs() * 16 * size;
-            a.output += output_position() / 4;
+            a.input += input_position();
+            a.weights += inputs() * 64 * size;
+            a.output += output_position();
         }
     }
 

@@ -46,10 +46,10 @@ struct tile_shape {
 };
 
 struct tile_arguments {
-    const float* from = nullptr; // the map's first pixel in the tile; of outputs, position 0
-    float* to = nullptr;         // the other
-    const float* bias = nullptr; // of outputs, and the residual where there is one
-    const float* residual = nullptr;
+    const std::byte* from = nullptr; // the map's first pixel in the tile; of outputs, position 0
+    std::byte* to = nullptr;         // the other
+    const std::byte* bias = nullptr; // of outputs, and the residual where there is one
+    const std::byte* residual = nullptr;
     std::int64_t blocks = 1; // of 16 channels
 };
 
