@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <thread>
 
@@ -46,16 +48,46 @@ class openmp {
         parallel_(enter, &r, static_cast<unsigned>(threads), 0);
     }
 
-    /// Calls work(thread, i) for each i below `count`, in order, each on the thread that is free. It must not throw.
+    /// Calls work(thread, i) for each i below `count`, below 2^32. Each thread has a part of them, in order; one that
+    /// has done its own takes the last ones of others, so that nobody waits long for a thread that something keeps from
+    /// running. It must not throw.
     template <class Work>
     void for_each(int threads, std::int64_t count, const Work& work) const {
-        std::atomic<std::int64_t> next{0};
-        parallel(threads, [&](int number, int) {
-            for (std::int64_t i = next++; i < count; i = next++) work(number, i);
+        const std::int64_t parts = threads == 1 || !can_fork() ? 1 : std::min(threads, most_parts);
+        std::array<share, most_parts> shares;
+        for (std::int64_t i = 0; i < parts; ++i)
+            shares[static_cast<std::size_t>(i)].assign(count * i / parts, count * (i + 1) / parts);
+        parallel(static_cast<int>(parts), [&](int number, int) {
+            for (std::int64_t i = 0; i < parts; ++i) {
+                share& s = shares[static_cast<std::size_t>((number + i) % parts)];
+                for (std::int64_t next = s.take(i == 0); next >= 0; next = s.take(i == 0)) work(number, next);
+            }
         });
     }
 
   private:
+    static constexpr int most_parts = 64;
+
+    /// Numbers from a first to before an end, taken from either side.
+    class alignas(64) share {
+      public:
+        void assign(std::int64_t first, std::int64_t end) noexcept {
+            both_ = static_cast<std::uint64_t>(end) << 32 | static_cast<std::uint64_t>(first);
+        }
+        /// @returns -1 if none is left
+        std::int64_t take(bool first) noexcept {
+            for (std::uint64_t now = both_;;) {
+                const std::uint64_t begin = now & 0xFFFFFFFFU, end = now >> 32;
+                if (begin >= end) return -1;
+                const std::uint64_t rest = first ? now + 1 : now - (std::uint64_t{1} << 32);
+                if (both_.compare_exchange_weak(now, rest)) return static_cast<std::int64_t>(first ? begin : end - 1);
+            }
+        }
+
+      private:
+        std::atomic<std::uint64_t> both_{0};
+    };
+
     using parallel_region = void (*)(void (*)(void*), void*, unsigned,
                                      unsigned); // what compilers make of `omp parallel`
 

@@ -51,6 +51,7 @@ class convolution_operation : public operation {
             groups_.push_back(std::move(g));
             first += size;
         }
+        at_once_ = at_once();
     }
 
     const char* name() const noexcept override {
@@ -58,7 +59,8 @@ class convolution_operation : public operation {
     }
 
     void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
-        runtime.parallel(threads, [&](int number, int count) { run_part(number, count, o); });
+        const std::int64_t items = stretches() * static_cast<std::int64_t>(groups_.size());
+        runtime.for_each(threads, items, [&](int, std::int64_t i) { run_item(i, o); });
     }
 
   private:
@@ -126,22 +128,21 @@ class convolution_operation : public operation {
         return s;
     }
 
-    /// Stretches whose input fits half of the second cache are done for all groups before the next ones. Within them
-    /// each thread takes its share of the blocks of weights.
-    void run_part(int number, int count, const operands& o) const {
-        const std::int64_t all = batch_ * static_cast<std::int64_t>(stretches_.size());
+    /// Of all pictures.
+    std::int64_t stretches() const noexcept { return batch_ * static_cast<std::int64_t>(stretches_.size()); }
+
+    /// Stretches whose input fits half of the second cache are done for all groups before the next ones.
+    std::int64_t at_once() const {
         const std::int64_t bytes = 4 * steps() * stretches_.front().width * c_.stride * c_.stride;
-        const std::int64_t at_once = std::clamp<std::int64_t>(count * (std::int64_t{1} << 19) / bytes, 1, all);
-        const std::int64_t blocks = blocks_of(c_.output.channels);
-        for (std::int64_t begin = 0; begin < all; begin += at_once) {
-            const std::int64_t some = std::min(at_once, all - begin);
-            const std::int64_t from = blocks * some * number / count, to = blocks * some * (number + 1) / count;
-            for (const group& g : groups_)
-                for (std::int64_t i = 0; i < some; ++i) {
-                    const std::int64_t place = g.first * some + i * g.size;
-                    if (place >= from && place < to) run_stretch(g, begin + i, o);
-                }
-        }
+        return std::clamp<std::int64_t>((std::int64_t{1} << 20) / bytes, 1, stretches());
+    }
+
+    /// One stretch for one group: of those done at once, all for the first group, then for the next.
+    void run_item(std::int64_t item, const operands& o) const {
+        const auto groups = static_cast<std::int64_t>(groups_.size());
+        const std::int64_t begin = item / (at_once_ * groups) * at_once_;
+        const std::int64_t some = std::min(at_once_, stretches() - begin), rest = item - begin * groups;
+        run_stretch(groups_[static_cast<std::size_t>(rest / some)], begin + rest % some, o);
     }
 
     void run_stretch(const group& g, std::int64_t number, const operands& o) const {
@@ -193,6 +194,7 @@ class convolution_operation : public operation {
     number_format format_;
     std::vector<stretch> stretches_;
     std::vector<group> groups_;
+    std::int64_t at_once_ = 1;
     std::shared_ptr<const packed_weights> weights_, bias_, factors_;
 };
 

@@ -35,11 +35,9 @@ class depthwise_operation : public operation {
     }
 
     void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
-        const std::int64_t rows = batch_ * sixteens() * c_.output.size.height;
-        runtime.parallel(threads, [&](int number, int count) {
-            for (std::int64_t i = rows * number / count; i < rows * (number + 1) / count; ++i)
-                run_row(i / c_.output.size.height, i % c_.output.size.height, o);
-        });
+        const std::int64_t height = c_.output.size.height;
+        runtime.for_each(threads, batch_ * sixteens() * height,
+                         [&](int, std::int64_t i) { run_row(i / height, i % height, o); });
     }
 
   private:
