@@ -1378,6 +1378,10 @@ TEST_CASE("quantize makes int8 weights, the same bytes every time, that every co
     CHECK(relative_l2(found.elements(), exact.elements()) < 0.2);
     CHECK(relative_l2(found.elements(), exact.elements()) > 0); // int8 it is
     CHECK(output_of(w, {"convert", "a.safetensors", "d.safetensors", "--model", spec_small}) != "");
+    const json measured =
+        json_of(w, {"bench", spec_small, "--weights", "a.safetensors", "--device", "cpu", "--runs", "1", "--json"});
+    CHECK(measured[0]["precision"] == (gpunet::cpu::backend().has_int8() ? "int8" : "fp32"));
+    check_refused(w.run({"bench", "--weights", "a.safetensors"}), 2, Contains("--weights: expected one model"));
     fs::remove(w / "val" / "3" / "notes.txt");
     CHECK(json_of(w, {"eval", "val", "--model", spec_small, "--weights", "a.safetensors", "--json"})["count"] == 6);
     CHECK_THAT(output_of(w, {"classify", images + "jpg_444.jpg", "--model", spec_small, "--weights", "d.safetensors"}),

@@ -106,7 +106,7 @@ TEST_CASE("every activation, with and without a residual before it, in every for
 namespace {
 
 std::string kernel_name(const graph::convolution& c) {
-    return cpu::jit::winograd_operation::takes(c) ? "gpunet:avx512:winograd" : "gpunet:avx512";
+    return cpu::jit::suits_winograd(c) ? "gpunet:avx512:winograd" : "gpunet:avx512";
 }
 
 } // namespace

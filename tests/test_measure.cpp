@@ -298,7 +298,7 @@ TEST_CASE("the memory counted is the memory that contexts on the CPU take") {
     for (const gpunet::model& m : gpunet::registry::builtin()) {
         const auto net = gpunet::lower(m.network);
         gpunet::constants zeros;
-        std::int64_t weights = 0;
+        std::int64_t weights = 0, larger = 0;
         for (const auto& b : net.blocks)
             gpunet::graph::for_each_operation(b, [&](const auto& op) {
                 using operation = std::remove_cvref_t<decltype(op)>;
@@ -307,6 +307,8 @@ TEST_CASE("the memory counted is the memory that contexts on the CPU take") {
                     const auto each = op.input.channels / op.groups * op.kernel * op.kernel;
                     f.weights.resize(static_cast<std::size_t>(op.output.channels * each));
                     f.bias.resize(static_cast<std::size_t>(op.output.channels));
+                    if (gpunet::cpu::jit::suits_winograd(op)) // 36 positions, of 5x5 kernels in 4 phases
+                        larger += op.output.channels * op.input.channels * (op.kernel == 3 ? 36 - 9 : 4 * 36 - 25);
                 } else {
                     f.weights.resize(static_cast<std::size_t>(op.inputs * op.outputs));
                     f.bias.resize(static_cast<std::size_t>(op.bias ? op.outputs : 0));
@@ -318,10 +320,12 @@ TEST_CASE("the memory counted is the memory that contexts on the CPU take") {
             INFO(m.name << ", batch " << batch);
             const plan real(device, net, batch, gpunet::taps::none, zeros, packed, {});
             const auto need = gpunet::count_memory(net, batch, gpunet::memory_model::cpu());
+            std::size_t workspace = 0; // the largest
+            for (const auto& s : real.steps()) workspace = std::max(workspace, s.info.workspace);
             const double share = static_cast<double>(need.activations) / static_cast<double>(real.map().bytes);
-            CHECK(share > 0.99); // it lacks oneDNN's scratchpads
+            CHECK(static_cast<double>(need.activations) > 0.99 * static_cast<double>(real.map().bytes - workspace));
             CHECK(share < 1.25); // where oneDNN pads no channels
-            CHECK(need.weights == 2 * 4 * weights);
+            CHECK(need.weights == 4 * (2 * weights + larger));
         }
         const auto full = gpunet::count_memory(net, 1, gpunet::memory_model::gpu("tf32"));
         const auto half = gpunet::count_memory(net, 1, gpunet::memory_model::gpu("fp16"));

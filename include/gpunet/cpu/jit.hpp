@@ -46,7 +46,7 @@ inline std::shared_ptr<const operation> make_operation(std::int64_t batch, const
                                                        int threads) {
     if (!has_code(c)) return nullptr;
     if (c.depthwise()) return std::make_shared<depthwise_operation>(batch, c, residual, weights, f, cache);
-    if (f.output == element::float32 && winograd_operation::takes(c))
+    if (f.output == element::float32 && suits_winograd(c))
         return std::make_shared<winograd_operation>(batch, c, residual, weights, cache, threads);
     return std::make_shared<convolution_operation>(batch, c, residual, weights, f, cache, threads);
 }

@@ -2,6 +2,7 @@
 // counts. And amounts of memory as people write them.
 #pragma once
 
+#include <gpunet/cpu/jit/blocks.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/execution_plan.hpp>
 #include <gpunet/graph/network.hpp>
@@ -45,22 +46,23 @@ inline std::int64_t parse_bytes(std::string_view text) {
 
 /// How a device keeps values.
 struct memory_model {
-    std::int64_t element = 4;       // bytes of an activation and of a weight
-    std::int64_t block = 16;        // feature maps' channels are padded to a multiple of it
-    std::int64_t weight_copies = 2; // float32 as they were folded, and in the device's format
-    bool residual_in_place = true;  // a residual sum takes over the memory of what is added
-    bool own_input = false;         // the pictures are copied to the device
+    std::int64_t element = 4;      // bytes of an activation and of a weight
+    std::int64_t block = 16;       // feature maps' channels are padded to a multiple of it
+    bool folded_weights = true;    // kept in float32 beside those in the device's format
+    bool winograd = true;          // weights of convolutions that suit it are larger in the device's format
+    bool residual_in_place = true; // a residual sum takes over the memory of what is added
+    bool own_input = false;        // the pictures are copied to the device
 
     /// The CPU backend: float32, in blocks of a vector register. (The wider one of AVX-512 is assumed.)
     static constexpr memory_model cpu() noexcept { return {}; }
     /// The memory of a GPU at a precision: "fp32", "tf32", "fp16", "bf16". What the host keeps is not counted.
     static constexpr memory_model gpu(std::string_view precision) noexcept {
-        return {precision == "fp16" || precision == "bf16" ? 2 : 4, 8, 1, false, true};
+        return {precision == "fp16" || precision == "bf16" ? 2 : 4, 8, false, false, false, true};
     }
 };
 
-/// Of a network and one context that runs it. The workspaces that a device's library asks for and the library itself
-/// (of CUDA some hundred MB) are not counted: they are known on the device alone.
+/// Of a network and one context that runs it. The workspaces that kernels ask for and the device's library itself (of
+/// CUDA some hundred MB) are not counted: they are known on the device alone.
 struct memory_needed {
     std::int64_t weights = 0;     // after batch norm is folded, with biases; all copies
     std::int64_t activations = 0; // the arena, and the input where the device has a memory of its own
@@ -151,20 +153,25 @@ static_assert(backend<counting_backend>);
 inline memory_needed count_memory(const graph::network& net, std::int64_t batch, const memory_model& device,
                                   const limits& caps = {}) {
     constants names; // no values: nothing is computed
-    std::int64_t elements = 0;
+    std::int64_t folded = 0, packed_elements = 0;
     for (const graph::block& b : net.blocks)
         graph::for_each_operation(b, [&](const auto& op) {
             names[op.weights];
-            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(op)>, graph::convolution>)
-                elements += op.output.channels * (op.input.channels / op.groups * op.kernel * op.kernel + 1);
-            else
-                elements += op.outputs * (op.inputs + (op.bias ? 1 : 0));
+            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(op)>, graph::convolution>) {
+                const std::int64_t weights =
+                    op.output.channels * (op.input.channels / op.groups) * op.kernel * op.kernel;
+                folded += weights + op.output.channels;
+                packed_elements += (device.winograd ? cpu::jit::packed_count(op) : weights) + op.output.channels;
+            } else {
+                folded += op.outputs * (op.inputs + (op.bias ? 1 : 0));
+                packed_elements += op.outputs * (op.inputs + (op.bias ? 1 : 0));
+            }
         });
     const detail::counting_backend counter(device);
     detail::counting_backend::packed packed;
     const execution_plan<detail::counting_backend> plan(counter, net, batch, taps::none, names, packed, caps);
     memory_needed need;
-    need.weights = elements * device.element * device.weight_copies;
+    need.weights = packed_elements * device.element + (device.folded_weights ? folded * 4 : 0);
     need.activations = static_cast<std::int64_t>(plan.map().bytes);
     if (device.own_input) need.activations += static_cast<std::int64_t>(counter.edge_layout(batch, net.input).bytes());
     return need;

@@ -41,6 +41,23 @@ inline bool has_code(const graph::convolution& c) noexcept {
            c.padding.bottom < c.kernel && pixels_of(c.input) < largest && pixels_of(c.output) < largest;
 }
 
+/// Tiles of Winograd's F(4x4, 3x3) along so many output pixels.
+inline std::int64_t winograd_tiles(std::int64_t extent) noexcept { return (extent + 3) / 4; }
+
+/// Whether Winograd's convolution is worth it: enough channels, and tiles that do not lie outside the map by much.
+inline bool suits_winograd(const graph::convolution& c) noexcept {
+    const std::int64_t tiles = winograd_tiles(c.output.size.height) * winograd_tiles(c.output.size.width);
+    const bool one = c.kernel == 3 && c.stride == 1, four = c.kernel == 5 && c.stride == 2;
+    return (one || (four && c.input.channels % 16 == 0)) && c.groups == 1 && c.input.channels >= 16 &&
+           c.output.channels >= 16 && tiles >= 9 && tiles * 16 * 2 < pixels_of(c.output) * 3;
+}
+
+/// How many numbers a convolution's weights are as such code has them.
+inline std::int64_t packed_count(const graph::convolution& c) noexcept {
+    const std::int64_t each = suits_winograd(c) ? 36 * c.stride * c.stride : c.kernel * c.kernel;
+    return c.output.channels * (c.input.channels / c.groups) * each;
+}
+
 /// Bytes of a map.
 inline std::int64_t map_bytes(std::int64_t batch, const graph::features& f, element e) noexcept {
     return batch * blocks_of(f.channels, e) * pixels_of(f) * block_bytes;

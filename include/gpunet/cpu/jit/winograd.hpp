@@ -25,18 +25,10 @@ namespace gpunet::cpu::jit {
 /// positions by its matrix of weights as a 1x1 convolution over the tiles, and transforms back.
 class winograd_operation : public operation {
   public:
-    /// Whether it is worth it: enough channels, and tiles that do not lie outside the map by much.
-    static bool takes(const graph::convolution& c) noexcept {
-        const std::int64_t tiles = tiles_along(c.output.size.height) * tiles_along(c.output.size.width);
-        const bool one = c.kernel == 3 && c.stride == 1, four = c.kernel == 5 && c.stride == 2;
-        return (one || (four && c.input.channels % 16 == 0)) && c.groups == 1 && c.input.channels >= 16 &&
-               c.output.channels >= 16 && tiles >= 9 && tiles * 16 * 2 < pixels_of(c.output) * 3;
-    }
-
     winograd_operation(std::int64_t batch, const graph::convolution& c, bool residual, const folded& weights,
                        code_cache& cache, int threads)
-        : batch_(batch), c_(c), threads_(threads), rows_(tiles_along(c.output.size.height)),
-          columns_(tiles_along(c.output.size.width)), chunk_(tiles_of_chunk(threads)),
+        : batch_(batch), c_(c), threads_(threads), rows_(winograd_tiles(c.output.size.height)),
+          columns_(winograd_tiles(c.output.size.width)), chunk_(tiles_of_chunk(threads)),
           chunks_((rows_ * columns_ + chunk_ - 1) / chunk_),
           sizes_(group_sizes(blocks_of(c.output.channels), static_cast<int>(chunk_))),
           no_bias_(cache.weights("no bias", [] { return make_zeros(4 * 16); })) {
@@ -67,9 +59,6 @@ class winograd_operation : public operation {
     }
 
   private:
-    static std::int64_t tiles_along(std::int64_t extent) noexcept {
-        return (extent + winograd::output_size - 1) / winograd::output_size;
-    }
     /// Each has the rows and columns of the input with the same remainder by the stride.
     std::int64_t phases() const noexcept { return c_.stride * c_.stride; }
     std::int64_t input_blocks() const noexcept { return blocks_of(c_.input.channels) * phases(); }
