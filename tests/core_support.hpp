@@ -18,6 +18,19 @@
 
 namespace core_test {
 
+/// Whether this program is slow, for it watches each address.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 inline const std::string data_folder = GPUNET_TEST_DATA;
 
 struct variant {

@@ -57,4 +57,18 @@ std::vector<float> run(cpu::format f, std::int64_t batch, const gpunet::constant
     return {out, out + count};
 }
 
+/// Layers one after the other, as one.
+template <class First, class Second>
+struct in_turn {
+    First first;
+    Second second;
+    const value& output() const { return second.output(); }
+    void run(cpu::memory& m) const {
+        first.run(m);
+        second.run(m);
+    }
+};
+template <class First, class Second>
+in_turn(First, Second) -> in_turn<First, Second>;
+
 } // namespace layer_test

@@ -37,6 +37,7 @@ namespace test_evaluate { // tests of a program are compiled together
 using Catch::Contains;
 using Catch::StartsWith;
 using core_test::message_of;
+using core_test::sanitized;
 using gpunet::evaluation;
 using gpunet::folder_naming;
 using gpunet::labelled_picture;
@@ -45,18 +46,6 @@ using gpunet::rank_of;
 namespace fs = std::filesystem;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();

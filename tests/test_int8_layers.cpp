@@ -100,20 +100,12 @@ void check_convolution(std::int64_t batch, const graph::convolution& c, bool res
     const maps expected = naive::convolve(input.exact, c, w.at(c.weights), residual ? &input.exact : nullptr);
     const float scale = scale_of(expected);
     w[c.weights].output_scale = scale;
-    struct both {
-        gpunet::conv_bn_act<cpu::backend> first, second;
-        const value& output() const { return second.output(); }
-        void run(cpu::memory& m) const {
-            first.run(m);
-            second.run(m);
-        }
-    };
     std::vector<gpunet::step_info> steps;
     const auto build = [&](auto& plan, const auto& values) {
         gpunet::conv_bn_act<cpu::backend> first(plan, in, values[0]);
         gpunet::conv_bn_act<cpu::backend> second(plan, c, first.output(),
                                                  residual ? std::optional(first.output()) : std::nullopt);
-        return std::pair(both{std::move(first), std::move(second)}, c.output);
+        return std::pair(in_turn{std::move(first), std::move(second)}, c.output);
     };
     const auto found = run(cpu::format::automatic, batch, w, {&input}, build, &steps, threads);
     INFO("batch " << batch << " " << c.input.channels << " -> " << c.output.channels << " kernel " << c.kernel
@@ -206,36 +198,18 @@ TEST_CASE("squeeze-excite and the mean on bytes") {
         const maps expected = naive::gated(input.exact, se, w);
         const float scale = scale_of(expected);
         w["excite"].output_scale = scale;
-        struct gated {
-            gpunet::conv_bn_act<cpu::backend> first;
-            gpunet::squeeze_excite<cpu::backend> second;
-            const value& output() const { return second.output(); }
-            void run(cpu::memory& m) const {
-                first.run(m);
-                second.run(m);
-            }
-        };
         INFO(channels);
         check_bytes(run(cpu::format::automatic, 2, w, {&input},
                         [&](auto& plan, const auto& values) {
                             gpunet::conv_bn_act<cpu::backend> first(plan, in, values[0]);
                             gpunet::squeeze_excite<cpu::backend> second(plan, se, f, first.output());
-                            return std::pair(gated{std::move(first), std::move(second)}, f);
+                            return std::pair(in_turn{std::move(first), std::move(second)}, f);
                         }),
                     expected, scale);
-        struct averaged {
-            gpunet::conv_bn_act<cpu::backend> first;
-            gpunet::placed<cpu::backend> second;
-            const value& output() const { return second.output(); }
-            void run(cpu::memory& m) const {
-                first.run(m);
-                second.run(m);
-            }
-        };
         const auto means = run(cpu::format::automatic, 2, w, {&input}, [&](auto& plan, const auto& values) {
             gpunet::conv_bn_act<cpu::backend> first(plan, in, values[0]);
             gpunet::placed<cpu::backend> second = plan.place(gpunet::global_mean{f}, first.output());
-            return std::pair(averaged{std::move(first), std::move(second)}, graph::features{channels, {1, 1}});
+            return std::pair(in_turn{std::move(first), std::move(second)}, graph::features{channels, {1, 1}});
         });
         CHECK(core_test::relative_l2(means, naive::mean(input.exact).values) < 2e-6);
     }
@@ -263,25 +237,16 @@ TEST_CASE("what has no code for bytes runs in float32 between them") {
         const maps expected = naive::convolve(rounded, after, w.at("after"));
         const float scale = scale_of(expected);
         w["after"].output_scale = scale;
-        struct three {
-            gpunet::conv_bn_act<cpu::backend> first, second, third;
-            const value& output() const { return third.output(); }
-            void run(cpu::memory& m) const {
-                first.run(m);
-                second.run(m);
-                third.run(m);
-            }
-        };
-        check_bytes(
-            run(cpu::format::automatic, 1, w, {&input},
-                [&](auto& plan, const auto& values) {
-                    gpunet::conv_bn_act<cpu::backend> first(plan, in, values[0]);
-                    gpunet::conv_bn_act<cpu::backend> second(plan, odd, first.output(),
-                                                             residual ? std::optional(first.output()) : std::nullopt);
-                    gpunet::conv_bn_act<cpu::backend> third(plan, after, second.output());
-                    return std::pair(three{std::move(first), std::move(second), std::move(third)}, after.output);
-                }),
-            expected, scale);
+        check_bytes(run(cpu::format::automatic, 1, w, {&input},
+                        [&](auto& plan, const auto& values) {
+                            gpunet::conv_bn_act<cpu::backend> first(plan, in, values[0]);
+                            gpunet::conv_bn_act<cpu::backend> second(
+                                plan, odd, first.output(), residual ? std::optional(first.output()) : std::nullopt);
+                            gpunet::conv_bn_act<cpu::backend> third(plan, after, second.output());
+                            return std::pair(in_turn{in_turn{std::move(first), std::move(second)}, std::move(third)},
+                                             after.output);
+                        }),
+                    expected, scale);
     }
 }
 

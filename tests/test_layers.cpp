@@ -243,20 +243,6 @@ TEST_CASE("a chain of convolutions keeps its layout and its values") {
         }
 }
 
-namespace {
-
-/// A convolution and another that takes the first one's output both as input and as residual.
-struct twice {
-    gpunet::conv_bn_act<cpu::backend> first, second;
-    const value& output() const { return second.output(); }
-    void run(cpu::memory& m) const {
-        first.run(m);
-        second.run(m);
-    }
-};
-
-} // namespace
-
 TEST_CASE("a value may be input and residual of the same convolution") {
     const graph::features shape{16, {12, 13}};
     const auto a = convolution(shape, 16, 3, 1, spec::padding_rule::symmetric, 1, activation::relu, "a");
@@ -270,7 +256,7 @@ TEST_CASE("a value may be input and residual of the same convolution") {
         const auto found = run(f, 2, w, {&in}, [&](auto& plan, const auto& values) {
             gpunet::conv_bn_act<cpu::backend> first(plan, a, values[0]);
             gpunet::conv_bn_act<cpu::backend> second(plan, b, first.output(), first.output());
-            return std::pair(twice{std::move(first), std::move(second)}, shape);
+            return std::pair(in_turn{std::move(first), std::move(second)}, shape);
         });
         const maps middle = naive::convolve(in.exact, a, w.at("a"));
         CHECK(core_test::relative_l2(found, naive::convolve(middle, b, w.at("b"), &middle).values) < tolerance);

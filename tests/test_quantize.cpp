@@ -28,6 +28,7 @@ namespace test_quantize { // tests of a program are compiled together
 
 using Catch::Contains;
 using core_test::message_of;
+using core_test::sanitized;
 using core_test::small;
 using gpunet::dtype;
 using gpunet::quantize::histogram;
@@ -142,18 +143,6 @@ struct float_backend : gpunet::cpu::backend {
     }
     std::shared_ptr<int> scales = std::make_shared<int>(0);
 };
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
 
 /// A part of a photograph: `size` pixels of each side from (left, top).
 gpunet::image cut(const gpunet::image& from, std::int64_t left, std::int64_t top, std::int64_t size) {

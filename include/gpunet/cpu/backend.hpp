@@ -203,9 +203,7 @@ class backend {
         const step_info info{what, operation->name(), workspace};
         planned_step result{step(std::move(operation), info), std::move(operands), std::move(output), std::nullopt,
                             std::nullopt};
-        if (workspace > 0)
-            result.workspace = layout(dnnl::memory::desc({static_cast<std::int64_t>(workspace)},
-                                                         dnnl::memory::data_type::u8, dnnl::memory::format_tag::a));
+        if (workspace > 0) result.workspace = layout::of_bytes(static_cast<std::int64_t>(workspace));
         return result;
     }
 

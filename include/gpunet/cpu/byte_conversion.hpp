@@ -5,12 +5,10 @@
 #include <gpunet/cpu/jit/blocks.hpp>
 #include <gpunet/cpu/jit/operation.hpp>
 #include <gpunet/cpu/layout.hpp>
-#include <gpunet/graph/network.hpp>
+#include <gpunet/quantize/round.hpp>
 
 #include <oneapi/dnnl/dnnl.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -47,7 +45,7 @@ class byte_conversion : public jit::operation {
         if (to_bytes_) {
             float value;
             std::memcpy(&value, o.input + at_float * 4, sizeof value);
-            const float q = std::clamp(std::nearbyint(value / scale_), -127.0F, 127.0F);
+            const float q = quantize::nearest(value, scale_);
             o.output[at_byte] = static_cast<std::byte>(static_cast<int>(q) + static_cast<int>(jit::zero_byte));
         } else {
             const float value =

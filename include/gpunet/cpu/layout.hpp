@@ -17,9 +17,9 @@ class layout {
     layout() = default;
     explicit layout(dnnl::memory::desc d) : descriptor_(std::move(d)) {}
 
-    /// A map of so many bytes that stand for numbers at that scale, as our own kernels have it. Its descriptor says no
-    /// more than its size.
-    static layout of_bytes(std::int64_t bytes, float scale) {
+    /// So many bytes: a workspace, or a map whose bytes stand for numbers at a scale, as our own kernels have it. The
+    /// descriptor says no more than the size.
+    static layout of_bytes(std::int64_t bytes, std::optional<float> scale = std::nullopt) {
         layout l(dnnl::memory::desc({bytes}, dnnl::memory::data_type::u8, dnnl::memory::format_tag::a));
         l.scale_ = scale;
         return l;

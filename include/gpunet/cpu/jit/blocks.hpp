@@ -14,6 +14,10 @@ namespace gpunet::cpu::jit {
 inline std::int64_t blocks_of(std::int64_t channels, element e = element::float32) noexcept {
     return (channels + channels_of_block(e) - 1) / channels_of_block(e);
 }
+/// How many steps of 4 bytes so many channels of a pixel take.
+inline std::int64_t steps_of(std::int64_t channels, element e) noexcept {
+    return (channels + channels_of_step(e) - 1) / channels_of_step(e);
+}
 inline std::int64_t pixels_of(const graph::features& f) noexcept { return f.size.height * f.size.width; }
 
 /// Whether a convolution's input is the picture itself, N C H W, and not in blocks.

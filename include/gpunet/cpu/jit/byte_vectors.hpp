@@ -7,7 +7,6 @@
 #include <gpunet/cpu/jit/operation.hpp>
 #include <gpunet/graph/network.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 
@@ -25,19 +24,16 @@ class byte_vector_operation : public operation {
 
     void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
         const std::int64_t sixteens = blocks_of(features_.channels), pixels = pixels_of(features_);
-        const std::int64_t all = batch_ * sixteens;
-        runtime.parallel(threads, [&](int number, int count) {
-            for (std::int64_t i = all * number / count; i < all * (number + 1) / count; ++i) {
-                const std::int64_t picture = i / sixteens, sixteen = i % sixteens;
-                const std::int64_t block = picture * blocks_of(features_.channels, element::byte) + sixteen / 4;
-                const std::int64_t place = block * pixels * block_bytes + sixteen % 4 * 16;
-                const std::int64_t vector = (picture * features_.channels + sixteen * 16) * 4;
-                byte_vector_arguments a;
-                a.input = o.input + place;
-                a.pixels = pixels;
-                complete(a, o, place, vector);
-                (*(sixteen + 1 < sixteens ? full_ : last_))(a);
-            }
+        runtime.for_each(threads, batch_ * sixteens, [&](int, std::int64_t i) {
+            const std::int64_t picture = i / sixteens, sixteen = i % sixteens;
+            const std::int64_t block = picture * blocks_of(features_.channels, element::byte) + sixteen / 4;
+            const std::int64_t place = block * pixels * block_bytes + sixteen % 4 * 16;
+            const std::int64_t vector = (picture * features_.channels + sixteen * 16) * 4;
+            byte_vector_arguments a;
+            a.input = o.input + place;
+            a.pixels = pixels;
+            complete(a, o, place, vector);
+            (*(sixteen + 1 < sixteens ? full_ : last_))(a);
         });
     }
 

@@ -76,9 +76,7 @@ class convolution_operation : public operation {
     std::int64_t input_blocks() const noexcept { return blocks_of(c_.input.channels, format_.input); }
     std::int64_t output_blocks() const noexcept { return blocks_of(c_.output.channels, format_.output); }
     /// Of 4 bytes that a pixel's input channels take.
-    std::int64_t steps() const noexcept {
-        return (c_.input.channels + channels_of_step(format_.input) - 1) / channels_of_step(format_.input);
-    }
+    std::int64_t steps() const noexcept { return steps_of(c_.input.channels, format_.input); }
 
     std::vector<stretch> rows() const {
         std::vector<stretch> all;

@@ -35,7 +35,7 @@ template <class T>
 packed_weights pack_dense(const graph::convolution& c, std::span<const T> from, const std::vector<int>& sizes,
                           element e) {
     const std::int64_t taps = c.kernel * c.kernel, inputs = c.input.channels, each = channels_of_step(e);
-    const std::int64_t steps = (inputs + each - 1) / each;
+    const std::int64_t steps = steps_of(inputs, e);
     packed_weights packed = make_zeros(blocks_of(c.output.channels) * 16 * steps * taps);
     std::int64_t first = 0, to = 0;
     for (const int size : sizes) {
