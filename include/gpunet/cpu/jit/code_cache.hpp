@@ -6,6 +6,7 @@
 #include <gpunet/cpu/jit/packed_weights.hpp>
 #include <gpunet/cpu/jit/row_code.hpp>
 #include <gpunet/cpu/jit/winograd_code.hpp>
+#include <gpunet/cpu/threads.hpp>
 
 #include <functional>
 #include <map>
@@ -17,6 +18,9 @@ namespace gpunet::cpu::jit {
 
 class code_cache {
   public:
+    /// For what is done in making weights, on as many threads as a plan's run has.
+    const openmp& runtime() const noexcept { return runtime_; }
+
     /// The code for a shape.
     template <class Code>
     std::shared_ptr<const Code> code(const typename Code::shape& s) {
@@ -40,6 +44,7 @@ class code_cache {
     std::tuple<codes<row_code>, codes<depthwise_code>, codes<winograd::input_code>, codes<winograd::output_code>,
                codes<byte_mean_code>, codes<byte_gate_code>>
         codes_;
+    openmp runtime_;
     std::map<std::string, std::shared_ptr<const packed_weights>> weights_;
 };
 

@@ -35,13 +35,15 @@ class convolution_operation : public operation {
         for (const int size : sizes) name += " " + std::to_string(size);
         if (f.input == element::byte) {
             const quantized_weights& w = *weights.int8;
-            weights_ = cache.weights(
-                name, [&] { return pack_dense(c, std::span<const std::int8_t>(w.weights), sizes, f.input); });
+            weights_ = cache.weights(name, [&] {
+                return pack_dense(c, std::span<const std::int8_t>(w.weights), sizes, f.input, cache.runtime());
+            });
             bias_ = cache.weights(c.weights + ".bias int32", [&] { return pack_byte_bias<std::int32_t>(c, weights); });
             factors_ = cache.weights(c.weights + ".factors", [&] { return pack_factors(c, weights); });
         } else {
-            weights_ = cache.weights(
-                name, [&] { return pack_dense(c, std::span<const float>(weights.weights), sizes, f.input); });
+            weights_ = cache.weights(name, [&] {
+                return pack_dense(c, std::span<const float>(weights.weights), sizes, f.input, cache.runtime());
+            });
             bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(c, weights); });
         }
         std::int64_t first = 0;

@@ -34,7 +34,7 @@ class winograd_operation : public operation {
           no_bias_(cache.weights("no bias", [] { return make_zeros(4 * 16); })) {
         std::string name = c.weights + " winograd by";
         for (const int size : sizes_) name += " " + std::to_string(size);
-        weights_ = cache.weights(name, [&] { return pack(weights); });
+        weights_ = cache.weights(name, [&] { return pack(weights, cache.runtime()); });
         bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(c, weights); });
         for (int size = 1; size <= sizes_.front(); ++size)
             products_.push_back(cache.code<row_code>(product_shape(size)));
@@ -141,18 +141,20 @@ class winograd_operation : public operation {
     }
 
     /// [group][position][phase][channel][output]
-    packed_weights pack(const folded& from) const {
+    packed_weights pack(const folded& from, const openmp& runtime) const {
         packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16 * inputs() * winograd::positions);
         const std::int64_t taps = c_.kernel * c_.kernel;
         std::int64_t first = 0;
         for (const int size : sizes_) {
-            for (std::int64_t o = 0; o < 16 * size && first + o < c_.output.channels; ++o)
-                for (std::int64_t i = 0; i < inputs(); ++i) {
-                    const std::int64_t phase = i / c_.input.channels, channel = i % c_.input.channels;
+            const std::int64_t outputs = std::min<std::int64_t>(16 * size, c_.output.channels - first);
+            runtime.for_each(runtime.max_threads(), inputs(), [&](int, std::int64_t i) {
+                const std::int64_t phase = i / c_.input.channels, channel = i % c_.input.channels;
+                for (std::int64_t o = 0; o < outputs; ++o) {
                     const float* w = from.weights.data() + ((first + o) * c_.input.channels + channel) * taps;
                     const std::int64_t to = first * inputs() * winograd::positions + i * 16 * size + o;
                     pack(w, phase / c_.stride, phase % c_.stride, packed, to, inputs() * 16 * size);
                 }
+            });
             first += 16 * size;
         }
         return packed;
