@@ -5,8 +5,8 @@
 #include <gpunet/cpu/jit/depthwise_code.hpp>
 #include <gpunet/cpu/jit/packed_weights.hpp>
 #include <gpunet/cpu/jit/row_code.hpp>
+#include <gpunet/cpu/jit/vector_code.hpp>
 #include <gpunet/cpu/jit/winograd_code.hpp>
-#include <gpunet/cpu/threads.hpp>
 
 #include <functional>
 #include <map>
@@ -18,9 +18,6 @@ namespace gpunet::cpu::jit {
 
 class code_cache {
   public:
-    /// For what is done in making weights, on as many threads as a plan's run has.
-    const openmp& runtime() const noexcept { return runtime_; }
-
     /// The code for a shape.
     template <class Code>
     std::shared_ptr<const Code> code(const typename Code::shape& s) {
@@ -42,9 +39,8 @@ class code_cache {
     using codes = std::map<typename Code::shape, std::shared_ptr<const Code>>;
 
     std::tuple<codes<row_code>, codes<depthwise_code>, codes<winograd::input_code>, codes<winograd::output_code>,
-               codes<byte_mean_code>, codes<byte_gate_code>>
+               codes<mean_code>, codes<gate_code>, codes<byte_mean_code>, codes<byte_gate_code>>
         codes_;
-    openmp runtime_;
     std::map<std::string, std::shared_ptr<const packed_weights>> weights_;
 };
 

@@ -3,7 +3,7 @@
 
 #include <gpunet/cpu/aligned_array.hpp>
 #include <gpunet/cpu/jit/blocks.hpp>
-#include <gpunet/cpu/threads.hpp>
+#include <gpunet/cpu/thread_team.hpp>
 #include <gpunet/graph/network.hpp>
 #include <gpunet/weights/fold_quantized.hpp>
 
@@ -37,14 +37,14 @@ void put(packed_weights& to, std::int64_t i, T value) {
 /// group's size][channel of the step].
 template <class T>
 packed_weights pack_dense(const graph::convolution& c, std::span<const T> from, const std::vector<int>& sizes,
-                          element e, const openmp& runtime) {
+                          element e, const thread_team& team) {
     const std::int64_t taps = c.kernel * c.kernel, inputs = c.input.channels, each = channels_of_step(e);
     const std::int64_t steps = steps_of(inputs, e), blocks = blocks_of(c.output.channels);
     auto packed = make_aligned<std::byte>(static_cast<std::size_t>(blocks * 16 * steps * taps * 4));
     std::vector<std::pair<std::int64_t, int>> group_of; // for each 16 outputs: its group's first 16, the group's size
     for (const int size : sizes)
         group_of.insert(group_of.end(), static_cast<std::size_t>(size), {std::ssize(group_of), size});
-    runtime.for_each(runtime.max_threads(), blocks, [&](int, std::int64_t o16) {
+    team.for_each(blocks, [&](int, std::int64_t o16) {
         const auto [first, size] = group_of[static_cast<std::size_t>(o16)];
         const std::int64_t begin = o16 * 16, outputs = std::min<std::int64_t>(16, c.output.channels - begin);
         for (std::int64_t block = 0; block < steps; block += steps_of_block) {
@@ -67,7 +67,7 @@ packed_weights pack_dense(const graph::convolution& c, std::span<const T> from, 
 
 inline packed_weights pack_bias(const graph::convolution& c, const folded& from) {
     packed_weights packed = make_zeros(blocks_of(c.output.channels) * 16);
-    std::memcpy(packed.get(), from.bias.data(), from.bias.size() * sizeof(float));
+    if (!from.bias.empty()) std::memcpy(packed.get(), from.bias.data(), from.bias.size() * sizeof(float));
     return packed;
 }
 

@@ -1,4 +1,4 @@
-// The global mean and the gate on maps of float32 in blocks of 16 channels, and vectors out of such blocks.
+// The global mean and the gate on maps of float32 in blocks of 16 channels, and maps out of such blocks.
 #pragma once
 
 #include <gpunet/cpu/jit/blocks.hpp>
@@ -7,6 +7,7 @@
 #include <gpunet/cpu/jit/vector_code.hpp>
 #include <gpunet/graph/network.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -56,20 +57,29 @@ class gate_operation : public operation {
     std::shared_ptr<const gate_code> code_;
 };
 
-/// N, C from blocks of 16 channels to one after another.
-class unblock_vector_operation : public operation {
+/// N, C, H, W from blocks of 16 channels to plain.
+class unblock_operation : public operation {
   public:
-    unblock_vector_operation(std::int64_t batch, std::int64_t channels) : batch_(batch), channels_(channels) {}
+    unblock_operation(std::int64_t batch, const graph::features& f) : batch_(batch), features_(f) {}
 
     const char* name() const noexcept override { return "gpunet:copy"; }
-    void run(const thread_team&, const operands& o) const noexcept override {
-        for (std::int64_t n = 0; n < batch_; ++n)
-            std::memcpy(o.output + n * channels_ * 4, o.input + n * blocks_of(channels_) * block_bytes,
-                        static_cast<std::size_t>(channels_) * 4);
+
+    void run(const thread_team& team, const operands& o) const noexcept override {
+        const std::int64_t blocks = blocks_of(features_.channels), pixels = pixels_of(features_);
+        team.for_each(batch_ * blocks, [&](int, std::int64_t i) {
+            const std::int64_t first = i % blocks * 16,
+                               channels = std::min<std::int64_t>(16, features_.channels - first);
+            const std::byte* from = o.input + i * pixels * block_bytes;
+            std::byte* to = o.output + (i / blocks * features_.channels + first) * pixels * 4;
+            for (std::int64_t p = 0; p < pixels; ++p)
+                for (std::int64_t c = 0; c < channels; ++c)
+                    std::memcpy(to + (c * pixels + p) * 4, from + (p * 16 + c) * 4, 4);
+        });
     }
 
   private:
-    std::int64_t batch_, channels_;
+    std::int64_t batch_;
+    graph::features features_;
 };
 
 } // namespace gpunet::cpu::jit
