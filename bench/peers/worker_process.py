@@ -7,8 +7,8 @@
                   scores FILE     "saved": its logits as .npy
                   quit
 """
-import os
 import contextlib
+import os
 import pathlib
 import subprocess
 import time
