@@ -24,18 +24,7 @@ const std::string& why_not();
 /// Whether the device is the fake.
 bool fake();
 
-/// Whether the tests are compiled with the address sanitizer.
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-inline constexpr bool sanitized = true;
-#else
-inline constexpr bool sanitized = false;
-#endif
-#else
-inline constexpr bool sanitized = false;
-#endif
+using core_test::sanitized;
 
 /// Kept in memory only: nothing of one test is left for the next.
 inline gpunet::cudnn::options uncached() {

@@ -60,6 +60,7 @@ class vector_code : public generator<vector_arguments> {
 
 class mean_code : public vector_code {
   public:
+    static constexpr bool gives_map = false;
     explicit mean_code(const shape& s) : vector_code(s) {
         for (int i = 0; i < at_once; ++i) vpxord(zmm(i), zmm(i), zmm(i));
         for_each_pixel(false, [&](int i) { vaddps(zmm(i), zmm(i), at(input_, i * block_bytes)); });
@@ -73,6 +74,7 @@ class mean_code : public vector_code {
 
 class gate_code : public vector_code {
   public:
+    static constexpr bool gives_map = true;
     explicit gate_code(const shape& s) : vector_code(s) {
         const zmm gate(at_once);
         mov(gate_, field(offsetof(vector_arguments, gate)));

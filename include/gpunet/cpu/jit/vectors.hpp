@@ -15,47 +15,37 @@
 
 namespace gpunet::cpu::jit {
 
-/// N, C, H, W to N, C.
-class mean_operation : public operation {
+/// @tparam Code  for 16 channels of a picture
+template <class Code>
+class vector_operation : public operation {
   public:
-    mean_operation(std::int64_t batch, const graph::features& f, code_cache& cache)
-        : blocks_(batch * blocks_of(f.channels)), pixels_(pixels_of(f)), code_(cache.code<mean_code>({pixels_})) {}
+    vector_operation(std::int64_t batch, const graph::features& f, code_cache& cache)
+        : blocks_(batch * blocks_of(f.channels)), pixels_(pixels_of(f)), code_(cache.code<Code>({pixels_})) {}
 
     void run(const thread_team& team, const operands& o) const noexcept override {
         team.for_each(blocks_, [&](int, std::int64_t i) {
             vector_arguments a;
             a.input = o.input + i * pixels_ * block_bytes;
-            a.output = o.output + i * block_bytes;
             a.factor = 1.0F / static_cast<float>(pixels_);
+            if constexpr (Code::gives_map) {
+                a.output = o.output + i * pixels_ * block_bytes;
+                a.gate = o.second + i * block_bytes;
+            } else {
+                a.output = o.output + i * block_bytes;
+            }
             (*code_)(a);
         });
     }
 
   private:
     std::int64_t blocks_, pixels_;
-    std::shared_ptr<const mean_code> code_;
+    std::shared_ptr<const Code> code_;
 };
 
+/// N, C, H, W to N, C.
+using mean_operation = vector_operation<mean_code>;
 /// N, C, H, W times N, C, in place.
-class gate_operation : public operation {
-  public:
-    gate_operation(std::int64_t batch, const graph::features& f, code_cache& cache)
-        : blocks_(batch * blocks_of(f.channels)), pixels_(pixels_of(f)), code_(cache.code<gate_code>({pixels_})) {}
-
-    void run(const thread_team& team, const operands& o) const noexcept override {
-        team.for_each(blocks_, [&](int, std::int64_t i) {
-            vector_arguments a;
-            a.input = o.input + i * pixels_ * block_bytes;
-            a.output = o.output + i * pixels_ * block_bytes;
-            a.gate = o.second + i * block_bytes;
-            (*code_)(a);
-        });
-    }
-
-  private:
-    std::int64_t blocks_, pixels_;
-    std::shared_ptr<const gate_code> code_;
-};
+using gate_operation = vector_operation<gate_code>;
 
 /// N, C, H, W from blocks of 16 channels to plain.
 class unblock_operation : public operation {
