@@ -259,7 +259,7 @@ TEST_CASE("quirk: the epsilons of batch norm") {
     const auto epsilon = [](const std::string& data, const std::string& fields) {
         const auto net = gpunet::lower(with(data, irb("fused_irb", R"("expansion": 2)" + fields)));
         return std::pair{body<graph::fused_inverted_residual>(net, 0).expand.epsilon,
-                         body<graph::tail>(net, 1).convolution.epsilon};
+                         body<graph::tail>(net, 1).convolution->epsilon};
     };
     CHECK(epsilon("", "") == std::pair{1e-3, 1e-3});
     CHECK(epsilon(R"(, "distill": true)", "") == std::pair{1e-3, 1e-5});
@@ -286,11 +286,11 @@ TEST_CASE("quirk: activations of the two grammars") {
         const auto net = gpunet::lower(with(distilled ? R"(, "distill": true)" : "", layers));
         CHECK(body<graph::stem>(net, 0).convolutions[0].act == a);
         CHECK(body<graph::inverted_residual>(net, 1).expand->act == a);
-        CHECK(body<graph::inverted_residual>(net, 1).depthwise.act == a);
+        CHECK(body<graph::inverted_residual>(net, 1).depthwise->act == a);
         CHECK(body<graph::inverted_residual>(net, 1).project.act == activation::identity);
         CHECK(body<graph::fused_inverted_residual>(net, 2).expand.act == a);
         CHECK(body<graph::fused_inverted_residual>(net, 2).project.act == activation::identity);
-        CHECK(body<graph::tail>(net, 3).convolution.act == activation::relu);
+        CHECK(body<graph::tail>(net, 3).convolution->act == activation::relu);
         CHECK(body<graph::tail>(net, 3).classifier.act == activation::identity);
     }
 }
@@ -315,7 +315,7 @@ TEST_CASE(
         const graph::network net = gpunet::lower(published(name));
         for (const graph::block& b : net.blocks) {
             if (const auto* i = std::get_if<graph::inverted_residual>(&b.body))
-                check(b, i->squeeze_excite, i->depthwise.output.channels, i->depthwise.act);
+                check(b, i->squeeze_excite, i->depthwise->output.channels, i->depthwise->act);
             if (const auto* f = std::get_if<graph::fused_inverted_residual>(&b.body))
                 check(b, f->squeeze_excite, f->expand.output.channels, f->expand.act);
         }
@@ -338,7 +338,7 @@ TEST_CASE(
 
 TEST_CASE("the distilled tail has 1152 channels and a hidden product") {
     const auto d1 = body<graph::tail>(gpunet::lower(published("GPUNet-D1")), 23);
-    CHECK(d1.convolution.output.channels == 1152);
+    CHECK(d1.convolution->output.channels == 1152);
     REQUIRE(d1.hidden);
     CHECK(d1.hidden->inputs == 1152);
     CHECK_FALSE(d1.hidden->bias);
@@ -352,11 +352,11 @@ TEST_CASE("the distilled tail has 1152 channels and a hidden product") {
     // Either form in either grammar.
     const auto plain =
         gpunet::lower(with("", "", 8, R"(, "tail_form": "conv_pool_conv_linear", "num_mid_channels": 24)"));
-    CHECK(body<graph::tail>(plain, 0).convolution.output.channels == 24);
+    CHECK(body<graph::tail>(plain, 0).convolution->output.channels == 24);
     CHECK(body<graph::tail>(plain, 0).hidden->outputs == 16);
     const auto distilled = gpunet::lower(with(R"(, "distill": true)", "", 8, R"(, "tail_form": "conv_pool_linear")"));
     CHECK_FALSE(body<graph::tail>(distilled, 0).hidden);
-    CHECK(body<graph::tail>(distilled, 0).convolution.output.channels == 16);
+    CHECK(body<graph::tail>(distilled, 0).convolution->output.channels == 16);
 }
 
 TEST_CASE("a residual is added at stride 1 between equal channels unless the spec says no") {
@@ -378,7 +378,7 @@ TEST_CASE("a residual is added at stride 1 between equal channels unless the spe
 TEST_CASE("the expanded width") {
     const auto width = [](const std::string& data, const std::string& fields, int in) {
         const auto net = gpunet::lower(with(data, irb("irb", fields, in)));
-        return body<graph::inverted_residual>(net, 0).depthwise.output.channels;
+        return body<graph::inverted_residual>(net, 0).depthwise->output.channels;
     };
     CHECK(width("", R"("expansion": 7.67)", 96) == 736);
     CHECK(width("", R"("expansion": 1)", 10) == 16);
@@ -406,8 +406,8 @@ TEST_CASE("an irb of expansion 1 keeps its first convolution unless told to skip
     CHECK_FALSE(skips(R"(, "skip_unit_expansion": true)", R"("expansion": 1.5)"));
     // Without the convolution nothing rounds: the depthwise convolution has the input's channels.
     const auto net = gpunet::lower(with("", irb("irb", R"("expansion": 1, "skip_unit_expansion": true)", 10)));
-    CHECK(body<graph::inverted_residual>(net, 0).depthwise.output.channels == 10);
-    CHECK(body<graph::inverted_residual>(net, 0).depthwise.groups == 10);
+    CHECK(body<graph::inverted_residual>(net, 0).depthwise->output.channels == 10);
+    CHECK(body<graph::inverted_residual>(net, 0).depthwise->groups == 10);
     for (const gpunet::parameter& p : gpunet::parameters(net)) CHECK_THAT(p.name, !Contains("conv_pw."));
 }
 
@@ -421,12 +421,12 @@ TEST_CASE("groups must divide both channels") {
     const auto net = gpunet::lower(with("", irb("irb", R"("expansion": 4, "groups": 2)")));
     const auto& b = body<graph::inverted_residual>(net, 0);
     CHECK(b.expand->groups == 2);
-    CHECK(b.depthwise.groups == 32);
-    CHECK(b.depthwise.depthwise());
+    CHECK(b.depthwise->groups == 32);
+    CHECK(b.depthwise->depthwise());
     CHECK_FALSE(b.expand->depthwise());
     CHECK(b.project.groups == 2);
     CHECK(gpunet::weight_shape(*b.expand) == gpunet::shape{32, 4, 1, 1});
-    CHECK(gpunet::weight_shape(b.depthwise) == gpunet::shape{32, 1, 3, 3});
+    CHECK(gpunet::weight_shape(*b.depthwise) == gpunet::shape{32, 1, 3, 3});
     CHECK(graph::count(*b.expand) == graph::counts{32 * 4 + 64, 32 * 4 * 32 * 32});
 }
 
@@ -512,10 +512,10 @@ TEST_CASE("a network with TensorFlow's SAME padding and EfficientNet's names") {
     CHECK(body<graph::stem>(net, 0).convolutions[0].padding == graph::padding{0, 1, 0, 1});
     CHECK(net.blocks[0].output.size == extent2{112, 112});
     CHECK_FALSE(body<graph::inverted_residual>(net, 1).expand);
-    CHECK(body<graph::inverted_residual>(net, 2).depthwise.padding == graph::padding{0, 1, 0, 1});
-    CHECK(body<graph::inverted_residual>(net, 4).depthwise.padding == graph::padding{1, 2, 1, 2});
+    CHECK(body<graph::inverted_residual>(net, 2).depthwise->padding == graph::padding{0, 1, 0, 1});
+    CHECK(body<graph::inverted_residual>(net, 4).depthwise->padding == graph::padding{1, 2, 1, 2});
     CHECK(net.blocks[16].output == graph::features{320, {7, 7}});
-    CHECK(body<graph::tail>(net, 17).convolution.act == activation::relu6);
+    CHECK(body<graph::tail>(net, 17).convolution->act == activation::relu6);
 
     const auto names = gpunet::parameters(net);
     CHECK(names[0].name == "_conv_stem.weight");

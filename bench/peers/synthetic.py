@@ -6,7 +6,7 @@ import numpy
 
 MASK = (1 << 64) - 1
 GOLDEN_RATIO = 0x9E3779B97F4A7C15
-RESIDUAL_BRANCH = (".conv_pwl.weight", ".body.6.weight", "._project_conv.weight")
+RESIDUAL_BRANCH = (".conv_pwl.weight", ".body.6.weight", "._project_conv.weight", ".pw_proj.conv.weight")
 
 
 def fnv1a(text):
@@ -43,7 +43,7 @@ def parameter(name, shape, salt=""):
     one, two = numpy.float32(1), numpy.float32(2)
     if len(shape) >= 2:
         fan_in = float(numpy.prod(shape[1:], dtype=numpy.int64))
-        gain = 0.85 if name.endswith(RESIDUAL_BRANCH) else 1.4
+        gain = 1.4 if not name.endswith(RESIDUAL_BRANCH) else 0.25 if name.startswith("blocks.") else 0.85
         values = (two * u - one) * numpy.float32((3.0 / fan_in)**0.5 * gain)
     elif name.endswith((".weight", ".running_var")):
         values = numpy.float32(0.75) + numpy.float32(0.5) * u

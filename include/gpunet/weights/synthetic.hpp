@@ -31,11 +31,15 @@ constexpr float synthetic_uniform(std::uint64_t seed, std::uint64_t i) noexcept 
 
 namespace detail {
 
-/// Weights whose output goes into a residual sum are smaller.
-inline bool ends_residual_branch(std::string_view name) noexcept {
-    constexpr std::array<std::string_view, 3> suffixes = {".conv_pwl.weight", ".body.6.weight",
-                                                          "._project_conv.weight"};
-    return std::any_of(suffixes.begin(), suffixes.end(), [&](std::string_view s) { return name.ends_with(s); });
+/// Weights whose output goes into a residual sum are smaller; in timm's networks, of up to 25 blocks in a row, much so,
+/// or rounding errors would grow with each block until nothing else was left.
+inline double synthetic_gain(std::string_view name) noexcept {
+    constexpr std::array<std::string_view, 4> suffixes = {".conv_pwl.weight", ".body.6.weight", "._project_conv.weight",
+                                                          ".pw_proj.conv.weight"};
+    const bool branch =
+        std::any_of(suffixes.begin(), suffixes.end(), [&](std::string_view s) { return name.ends_with(s); });
+    if (!branch) return 1.4;
+    return name.starts_with("blocks.") ? 0.25 : 0.85;
 }
 
 } // namespace detail
@@ -50,8 +54,7 @@ inline void synthetic_values(const parameter& p, std::string_view salt, std::spa
     case parameter_role::weight: {
         double fan_in = 1;
         for (std::size_t d = 1; d < p.dimensions.size(); ++d) fan_in *= static_cast<double>(p.dimensions[d]);
-        const double gain = detail::ends_residual_branch(p.name) ? 0.85 : 1.4;
-        const auto scale = static_cast<float>(std::sqrt(3.0 / fan_in) * gain);
+        const auto scale = static_cast<float>(std::sqrt(3.0 / fan_in) * detail::synthetic_gain(p.name));
         return fill([scale](float u) { return (2.0F * u - 1.0F) * scale; });
     }
     case parameter_role::norm_weight:
