@@ -20,7 +20,8 @@ def header():
     entries = []
     for path in sorted((ROOT / "models").glob("*.json")):
         compact = json.dumps(json.loads(path.read_text()), separators=(",", ":"))
-        entries.append(f'    {{"models/{path.name}",\n     {literal(compact)}}},')
+        # The length is given, for compilers that count so many characters themselves give up.
+        entries.append(f'    {{"models/{path.name}",\n     {{{literal(compact)}, {len(compact)}}}}},')
     return (
         "// Generated from models/ by tools/embed_models.py; do not edit.\n"
         "// clang-format off\n"
