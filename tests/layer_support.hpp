@@ -173,7 +173,7 @@ void fill(gpunet::constants& w, const Operation& op) {
     const auto fan_in = static_cast<float>(gpunet::element_count(s) / s[0]);
     w[op.weights].weights = noise(op.weights + ".w", count, 1.7F / std::sqrt(fan_in));
     bool bias = true;
-    if constexpr (std::is_same_v<Operation, graph::dense>) bias = op.bias;
+    if constexpr (std::is_same_v<Operation, graph::dense>) bias = op.has_bias();
     if (bias) w[op.weights].bias = noise(op.weights + ".b", static_cast<std::size_t>(s[0]), 0.5F);
 }
 

@@ -140,8 +140,14 @@ TEST_CASE("synthetic weights of a whole network") {
                                                                {"network.stage: 1 irb4.body.6.weight", 0.85},
                                                                {"_blocks.3._project_conv.weight", 0.85},
                                                                {"_blocks.3._project_conv.bias", 1.4},
-                                                               {"blocks.3.1.conv_pwl.weight", 0.25},
-                                                               {"blocks.3.1.pw_proj.conv.weight", 0.25},
+                                                               {"blocks.3.1.conv_pwl.weight", 0.15},
+                                                               {"blocks.13.12.pw_proj.conv.weight", 0.15},
+                                                               {"blocks.13.0.conv_pwl.weight", 1.4},
+                                                               {"blocks.1.0.se.conv_expand.weight", 0.05},
+                                                               {"network.stage: 1 layer4.se.conv_expand.weight", 1.4},
+                                                               {"conv_stem.weight", 14.0},
+                                                               {"_conv_stem.weight", 1.4},
+                                                               {"blocks.", 1.4},
                                                                {"blocks.3.1.conv_pw.weight", 1.4},
                                                                {"conv_head.weight", 1.4}};
     for (const auto& [name, gain] : gains) {

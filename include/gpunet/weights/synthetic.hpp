@@ -31,15 +31,20 @@ constexpr float synthetic_uniform(std::uint64_t seed, std::uint64_t i) noexcept 
 
 namespace detail {
 
-/// Weights whose output goes into a residual sum are smaller; in timm's networks, of up to 25 blocks in a row, much so,
-/// or rounding errors would grow with each block until nothing else was left.
+/// How much stronger a weight's output is than its input, activations apart. What goes into a residual sum is weaker.
+/// In timm's networks, of dozens of blocks with gates, the picture must be strong and branches and gates weak, or the
+/// one would fade behind the biases, and with the others rounding errors would grow until nothing else was left.
 inline double synthetic_gain(std::string_view name) noexcept {
-    constexpr std::array<std::string_view, 4> suffixes = {".conv_pwl.weight", ".body.6.weight", "._project_conv.weight",
+    constexpr std::array<std::string_view, 4> branches = {".conv_pwl.weight", ".body.6.weight", "._project_conv.weight",
                                                           ".pw_proj.conv.weight"};
     const bool branch =
-        std::any_of(suffixes.begin(), suffixes.end(), [&](std::string_view s) { return name.ends_with(s); });
-    if (!branch) return 1.4;
-    return name.starts_with("blocks.") ? 0.25 : 0.85;
+        std::any_of(branches.begin(), branches.end(), [&](std::string_view s) { return name.ends_with(s); });
+    if (name == "conv_stem.weight") return 14.0;
+    if (!name.starts_with("blocks.")) return branch ? 0.85 : 1.4;
+    if (name.ends_with(".se.conv_expand.weight")) return 0.05;
+    const std::size_t stage_end = name.find('.', 7); // a stage's first block sums nothing
+    const bool first = stage_end != name.npos && name.substr(stage_end).starts_with(".0.");
+    return branch && !first ? 0.15 : 1.4;
 }
 
 } // namespace detail
