@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -68,6 +69,34 @@ TEST_CASE("no block of a model falls to a slow kernel at its own size") {
         const gpunet::network net{m, gpunet::synthetic_weights(gpunet::lower(m)), cpu::backend()};
         CHECK(slow_kernels(gpunet::context(net)).empty());
     }
+}
+
+TEST_CASE("checkpoints that timm has saved load as they are") {
+    const auto index = core_test::read_json("checkpoints/timm.json");
+    for (const auto& entry : index["networks"]) {
+        const auto name = entry["name"].get<std::string>();
+        const auto s = core_test::small(name);
+        CHECK(gpunet::graph::count(gpunet::lower(s)).parameters == entry["parameters"].get<std::int64_t>());
+        gpunet::tensor<float> images({entry["batch"].get<std::int64_t>(), 3, entry["height"].get<std::int64_t>(),
+                                      entry["width"].get<std::int64_t>()});
+        gpunet::synthetic_input(images.elements());
+        for (const char* ending : {".safetensors", ".pth"}) {
+            INFO(name << ending);
+            const auto weights = gpunet::read_weights(core_test::data_folder + "/checkpoints/" + name + ending);
+            for (const cpu::format f : {cpu::format::automatic, cpu::format::channels_last, cpu::format::blocked}) {
+                const gpunet::network net{s, weights, cpu::backend({0, f})};
+                CHECK(relative_l2(net(images).elements(), entry["logits"].get<std::vector<float>>()) < 1e-5);
+            }
+        }
+    }
+    // What does not fit is named, all of it.
+    const auto weights = gpunet::read_weights(core_test::data_folder + "/checkpoints/timm_mobilenet.pth");
+    const std::string message = core_test::message_of<gpunet::binding_error>(
+        [&] { static_cast<void>(gpunet::fold(gpunet::lower(core_test::small("timm_efficientnet")), weights)); });
+    CHECK_THAT(message,
+               Catch::Contains("missing 'blocks.0.0.conv_s2d.weight'") &&
+                   Catch::Contains("unexpected 'blocks.1.0.bn3.bias'") &&
+                   Catch::Contains("'blocks.0.0.conv_dw.weight': expected shape [32, 1, 2, 2], found [8, 1, 3, 3]"));
 }
 
 } // namespace test_families
