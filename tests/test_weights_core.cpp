@@ -289,6 +289,26 @@ TEST_CASE("a long report is shortened to one line, its lists are complete") {
     CHECK_THROWS_AS(gpunet::fold(net, gpunet::tensor_store()), gpunet::weights_error);
 }
 
+TEST_CASE("threads that fold agree with one, and say what it says of what is wrong") {
+    const graph::network net = gpunet::lower(small("small0"));
+    const auto store = gpunet::synthetic_weights(net);
+    const gpunet::constants one = gpunet::fold(net, store), four = gpunet::fold(net, store, 4);
+    REQUIRE(one.size() == four.size());
+    for (const auto& [name, folded] : one) {
+        CHECK(four.at(name).weights == folded.weights);
+        CHECK(four.at(name).bias == folded.bias);
+    }
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const gpunet::tensor_store bad = gpunet::make_weights(net, [&](const auto& parameter, auto values) {
+        std::fill(values.begin(), values.end(), parameter.name.ends_with(".conv_expand.bias") ? nan : 1.0F);
+    });
+    const auto found = [&](int threads) {
+        return message_of<gpunet::weights_error>([&] { gpunet::fold(net, bad, threads); });
+    };
+    CHECK(found(1).find("expected finite numbers, found nan at element 0") != std::string::npos);
+    for (int i = 0; i < 20; ++i) CHECK(found(4) == found(1));
+}
+
 TEST_CASE("numbers that are not finite, and variances that are none, are named") {
     const graph::network net = gpunet::lower(small("small0"));
     const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();

@@ -7,6 +7,7 @@
                   scores FILE     "saved": its logits as .npy
                   quit
 """
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -56,8 +57,11 @@ class WorkerProcess:
 
     def processor_seconds(self):
         """What its threads have used so far."""
-        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        nanoseconds = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended since it was listed
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
+        return nanoseconds / 1e9
 
     def peak_bytes(self):
         return int(self._ask("memory"))

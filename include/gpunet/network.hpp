@@ -21,6 +21,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -56,7 +57,7 @@ class network_state {
   public:
     network_state(spec::network net, const tensor_store& weights, B device, const limits& caps)
         : spec_(std::move(net)), device_(std::move(device)), limits_(caps),
-          constants_(fold(lower(spec_, spec_.data.resolution, caps), weights)) {}
+          constants_(fold(lower(spec_, spec_.data.resolution, caps), weights, host_threads())) {}
 
     const spec::network& spec() const noexcept { return spec_; }
     const B& device() const noexcept { return device_; }
@@ -77,6 +78,13 @@ class network_state {
 
   private:
     using key = std::tuple<std::int64_t, std::int64_t, std::int64_t, taps>;
+
+    int host_threads() const {
+        if constexpr (requires { device_.threads(); })
+            return device_.threads();
+        else
+            return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U));
+    }
 
     spec::network spec_;
     B device_;

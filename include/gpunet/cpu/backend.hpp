@@ -9,6 +9,7 @@
 #include <gpunet/cpu/operations.hpp>
 #include <gpunet/cpu/packed.hpp>
 #include <gpunet/cpu/step.hpp>
+#include <gpunet/cpu/thread_team.hpp>
 #include <gpunet/cpu/threads.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/graph/describe.hpp>
@@ -43,6 +44,7 @@ class backend {
     explicit backend(const cpu::options& o = {})
         : engine_(dnnl::engine::kind::cpu, 0), threads_(o.threads > 0 ? o.threads : all_cores()), format_(o.format) {
         if (o.threads < 0) throw argument_error("threads: expected 0 or more, found " + std::to_string(o.threads));
+        team_ = std::make_shared<const thread_team>(has_own() ? threads_ : 1);
     }
 
     /// "oneDNN 2.6.3"
@@ -66,7 +68,7 @@ class backend {
         return layout(describe(dims(batch, f), dnnl::memory::format_tag::nchw));
     }
     memory make_memory(const memory_map<layout>& map, CUstream_st* = nullptr) const {
-        return {engine_, openmp_, threads_, map};
+        return {engine_, openmp_, threads_, team_, map};
     }
 
     planned_step plan(std::int64_t batch, const graph::convolution& c, const folded& weights, packed& cache,
@@ -98,6 +100,9 @@ class backend {
     planned_step plan(std::int64_t batch, const graph::dense& d, const folded& weights, packed& cache,
                       const std::vector<layout>&) const {
         const std::string what = text(d);
+        if (has_own())
+            if (auto own = jit::make_operation(batch, d, weights, cache.own(), *team_))
+                return own_step(what, std::move(own), {vector(batch, d.inputs)}, vector(batch, d.outputs));
         return guarded(what, [&] {
             using tag = dnnl::memory::format_tag;
             const auto pd = describe_dense(engine_, batch, d);
@@ -109,17 +114,19 @@ class backend {
                 constants.emplace_back(DNNL_ARG_BIAS, cache.get(engine_, d.weights + ".bias", weights.bias,
                                                                 pd.bias_desc(), pd.bias_desc()));
             auto result = make<dnnl::inner_product_forward>(what, pd, {DNNL_ARG_SRC}, std::move(constants));
-            result.operands = {vector(batch, d.inputs)};
-            result.output = vector(batch, d.outputs);
+            result.operands = {plain_vector(batch, d.inputs)};
+            result.output = plain_vector(batch, d.outputs);
             return result;
         });
     }
 
     planned_step plan(std::int64_t batch, const global_mean& m, const std::vector<layout>& operands) const {
         const std::string what = "mean of " + text(m.input);
+        const layout means = vector(batch, m.input.channels);
         if (const auto scale = operands[0].scale())
-            return own_step(what, jit::make_byte_mean(batch, m.input, *scale), operands,
-                            vector(batch, m.input.channels));
+            return own_step(what, jit::make_byte_mean(batch, m.input, *scale), operands, means);
+        if (has_own() && operands[0] == blocks(batch, m.input))
+            return own_step(what, jit::make_mean(batch, m.input), operands, means);
         return guarded(what, [&] {
             auto result =
                 make<dnnl::pooling_forward>(what, describe_mean(engine_, batch, m.input, operands[0]), {DNNL_ARG_SRC});
@@ -134,6 +141,12 @@ class backend {
             auto result =
                 own_step(what, jit::make_byte_gate(batch, g.input, *scale, *g.output_scale),
                          {operands[0], vector(batch, g.input.channels)}, bytes(batch, g.input, *g.output_scale));
+            result.in_place = 0;
+            return result;
+        }
+        if (has_own() && operands[0] == blocks(batch, g.input)) {
+            auto result = own_step(what, jit::make_gate(batch, g.input), {operands[0], vector(batch, g.input.channels)},
+                                   operands[0]);
             result.in_place = 0;
             return result;
         }
@@ -156,6 +169,11 @@ class backend {
             return own_step(what, std::make_shared<byte_conversion>(floats.descriptor(), scale, to_bytes), operands,
                             c.to);
         }
+        if (const auto d = operands[0].descriptor().dims(); has_own() && d.size() == 4) {
+            const graph::features f{d[1], {d[2], d[3]}};
+            if (operands[0] == blocks(d[0], f) && c.to == edge_layout(d[0], f))
+                return own_step(what, jit::make_plain(d[0], f), operands, c.to);
+        }
         return guarded(what, [&] {
             const dnnl::reorder::primitive_desc pd(engine_, operands[0].descriptor(), engine_, c.to.descriptor(),
                                                    attributes());
@@ -167,17 +185,16 @@ class backend {
 
   private:
     /// Whether kernels of our own are used.
-    bool has_own() const noexcept { return format_ == format::automatic && jit::available(openmp_, threads_); }
+    bool has_own() const noexcept { return format_ == format::automatic && jit::available(); }
 
     /// By a kernel of our own; nothing if there is none.
     std::optional<planned_step> plan_own(const std::string& what, std::int64_t batch, const graph::convolution& c,
                                          const folded& weights, packed& cache,
                                          const std::vector<layout>& operands) const {
-        using tag = dnnl::memory::format_tag;
         if (!has_own()) return std::nullopt;
         const bool residual = operands.size() > 1;
-        layout input(describe(dims(batch, c.input), jit::takes_plain_input(c) ? tag::nchw : tag::nChw16c));
-        layout output(describe(dims(batch, c.output), tag::nChw16c));
+        layout input = jit::takes_plain_input(c) ? edge_layout(batch, c.input) : blocks(batch, c.input);
+        layout output = blocks(batch, c.output);
         jit::number_format f;
         if (has_int8() && jit::has_byte_code(c, weights) && (!residual || operands[1].scale())) {
             f.output = jit::element::byte;
@@ -189,7 +206,7 @@ class backend {
                 input = bytes(batch, c.input, weights.int8->input_scale);
             }
         }
-        auto operation = jit::make_operation(batch, c, residual, weights, f, cache.own(), threads_);
+        auto operation = jit::make_operation(batch, c, residual, weights, f, cache.own(), *team_);
         if (!operation) return std::nullopt;
         planned_step result = own_step(what, std::move(operation), {std::move(input)}, output);
         if (residual) {
@@ -214,6 +231,10 @@ class backend {
         return layout::of_bytes(jit::map_bytes(batch, f, jit::element::byte), scale);
     }
 
+    static layout blocks(std::int64_t batch, const graph::features& f) {
+        return layout(describe(dims(batch, f), dnnl::memory::format_tag::nChw16c));
+    }
+
     /// The argument of the last operation after a primitive's own.
     template <class Descriptor>
     static int last_post_op(const Descriptor& pd) {
@@ -221,7 +242,10 @@ class backend {
     }
 
     /// Vectors travel as N, C, 1, 1.
-    static layout vector(std::int64_t batch, std::int64_t channels) {
+    layout vector(std::int64_t batch, std::int64_t channels) const {
+        return has_own() ? blocks(batch, {channels, {1, 1}}) : plain_vector(batch, channels);
+    }
+    static layout plain_vector(std::int64_t batch, std::int64_t channels) {
         return layout(describe({batch, channels, 1, 1}, dnnl::memory::format_tag::nhwc));
     }
 
@@ -250,6 +274,7 @@ class backend {
     openmp openmp_;
     int threads_;
     cpu::format format_;
+    std::shared_ptr<const thread_team> team_;
 };
 
 static_assert(gpunet::backend<backend>);

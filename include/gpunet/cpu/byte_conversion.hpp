@@ -24,9 +24,9 @@ class byte_conversion : public jit::operation {
 
     const char* name() const noexcept override { return "gpunet:int8"; }
 
-    void run(const openmp& runtime, int threads, const jit::operands& o) const noexcept override {
+    void run(const thread_team& team, const jit::operands& o) const noexcept override {
         const auto* const d = floats_.data.dims;
-        runtime.for_each(threads, d[0] * d[2], [&](int, std::int64_t i) {
+        team.for_each(d[0] * d[2], [&](int, std::int64_t i) {
             for (std::int64_t x = 0; x < d[3]; ++x)
                 for (std::int64_t c = 0; c < d[1]; ++c) convert(i / d[2], c, i % d[2], x, o);
         });

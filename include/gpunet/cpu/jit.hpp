@@ -4,7 +4,7 @@
 
 #include <gpunet/cpu/jit/blocks.hpp>
 #include <gpunet/cpu/jit/operation.hpp>
-#include <gpunet/cpu/threads.hpp>
+#include <gpunet/cpu/thread_team.hpp>
 #include <gpunet/graph/network.hpp>
 #include <gpunet/weights/constants.hpp>
 
@@ -13,6 +13,7 @@
 #include <gpunet/cpu/jit/byte_vectors.hpp>
 #include <gpunet/cpu/jit/convolution.hpp>
 #include <gpunet/cpu/jit/depthwise.hpp>
+#include <gpunet/cpu/jit/vectors.hpp>
 #include <gpunet/cpu/jit/winograd.hpp>
 #else
 #define GPUNET_HAS_XBYAK 0
@@ -25,10 +26,8 @@ namespace gpunet::cpu::jit {
 
 #if GPUNET_HAS_XBYAK
 
-/// Whether such code can run here, on so many threads.
-inline bool available(const openmp& runtime, int threads) noexcept {
-    return __builtin_cpu_supports("avx512f") && (threads == 1 || runtime.can_fork());
-}
+/// Whether such code can run here.
+inline bool available() noexcept { return __builtin_cpu_supports("avx512f"); }
 
 /// Whether it can on bytes, too.
 inline bool available_for_bytes() noexcept {
@@ -43,14 +42,30 @@ inline bool has_byte_code(const graph::convolution& c, const folded& weights) no
 /// @returns null if there is no code for it
 inline std::shared_ptr<const operation> make_operation(std::int64_t batch, const graph::convolution& c, bool residual,
                                                        const folded& weights, const number_format& f, code_cache& cache,
-                                                       int threads) {
+                                                       const thread_team& team) {
     if (!has_code(c)) return nullptr;
     if (c.depthwise()) return std::make_shared<depthwise_operation>(batch, c, residual, weights, f, cache);
     if (f.output == element::float32 && suits_winograd(c))
-        return std::make_shared<winograd_operation>(batch, c, residual, weights, cache, threads);
-    return std::make_shared<convolution_operation>(batch, c, residual, weights, f, cache, threads);
+        return std::make_shared<winograd_operation>(batch, c, residual, weights, cache, team);
+    return std::make_shared<convolution_operation>(batch, c, residual, weights, f, cache, team);
 }
 
+/// A matrix product on vectors in blocks of 16 channels. @returns null if there is no code for it
+inline std::shared_ptr<const operation> make_operation(std::int64_t batch, const graph::dense& d, const folded& weights,
+                                                       code_cache& cache, const thread_team& team) {
+    return make_operation(batch, as_convolution(d), false, weights, {}, cache, team);
+}
+inline std::shared_ptr<const operation> make_mean(std::int64_t batch, const graph::features& f) {
+    code_cache cache;
+    return std::make_shared<mean_operation>(batch, f, cache);
+}
+inline std::shared_ptr<const operation> make_gate(std::int64_t batch, const graph::features& f) {
+    code_cache cache;
+    return std::make_shared<gate_operation>(batch, f, cache);
+}
+inline std::shared_ptr<const operation> make_plain(std::int64_t batch, const graph::features& f) {
+    return std::make_shared<unblock_operation>(batch, f);
+}
 inline std::shared_ptr<const operation> make_byte_mean(std::int64_t batch, const graph::features& f, float scale) {
     code_cache cache;
     return std::make_shared<byte_mean_operation>(batch, f, scale, cache);
@@ -65,13 +80,20 @@ inline std::shared_ptr<const operation> make_byte_gate(std::int64_t batch, const
 
 struct code_cache {};
 
-inline bool available(const openmp&, int) noexcept { return false; }
+inline bool available() noexcept { return false; }
 inline bool available_for_bytes() noexcept { return false; }
 inline bool has_byte_code(const graph::convolution&, const folded&) noexcept { return false; }
 inline std::shared_ptr<const operation> make_operation(std::int64_t, const graph::convolution&, bool, const folded&,
-                                                       const number_format&, code_cache&, int) {
+                                                       const number_format&, code_cache&, const thread_team&) {
     return nullptr;
 }
+inline std::shared_ptr<const operation> make_operation(std::int64_t, const graph::dense&, const folded&, code_cache&,
+                                                       const thread_team&) {
+    return nullptr;
+}
+inline std::shared_ptr<const operation> make_mean(std::int64_t, const graph::features&) { return nullptr; }
+inline std::shared_ptr<const operation> make_gate(std::int64_t, const graph::features&) { return nullptr; }
+inline std::shared_ptr<const operation> make_plain(std::int64_t, const graph::features&) { return nullptr; }
 inline std::shared_ptr<const operation> make_byte_mean(std::int64_t, const graph::features&, float) { return nullptr; }
 inline std::shared_ptr<const operation> make_byte_gate(std::int64_t, const graph::features&, float, float) {
     return nullptr;

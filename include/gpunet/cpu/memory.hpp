@@ -3,21 +3,26 @@
 
 #include <gpunet/cpu/aligned_array.hpp>
 #include <gpunet/cpu/layout.hpp>
+#include <gpunet/cpu/thread_team.hpp>
 #include <gpunet/cpu/threads.hpp>
 #include <gpunet/layers/backend.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace gpunet::cpu {
 
 class memory {
   public:
-    memory(const dnnl::engine& engine, const openmp& runtime, int threads, const memory_map<layout>& map)
-        : arena_(make_aligned<std::byte>(map.bytes + 64)), stream_(engine), runtime_(runtime), threads_(threads) {
+    memory(const dnnl::engine& engine, const openmp& runtime, int threads, std::shared_ptr<const thread_team> team,
+           const memory_map<layout>& map)
+        : arena_(make_aligned<std::byte>(map.bytes + 64)), stream_(engine), runtime_(runtime), threads_(threads),
+          team_(std::move(team)) {
         for (std::size_t i = 0; i < map.layouts.size(); ++i)
             slots_.emplace_back(map.layouts[i].descriptor(), engine,
                                 map.offsets[i] ? static_cast<void*>(arena_.get() + *map.offsets[i]) : nullptr);
@@ -44,13 +49,15 @@ class memory {
     dnnl_stream_t stream() const { return stream_.get(); }
     const openmp& runtime() const noexcept { return runtime_; }
     int threads() const noexcept { return threads_; }
+    const thread_team& team() const noexcept { return *team_; }
 
   private:
     aligned_array<std::byte> arena_;
     std::vector<dnnl::memory> slots_;
     dnnl::stream stream_;
-    openmp runtime_;
+    openmp runtime_; // oneDNN's, and how many threads it uses
     int threads_;
+    std::shared_ptr<const thread_team> team_;
 };
 
 /// Times the parts of a run by the steady clock.

@@ -35,7 +35,7 @@ class step {
     void run(memory& m, const step_slots& slots) const {
         if (own_) {
             const auto bytes = [&](slot s) { return reinterpret_cast<std::byte*>(m.data(s)); };
-            return own_->run(m.runtime(), m.threads(),
+            return own_->run(m.team(),
                              {bytes(slots.operands[0]), slots.operands.size() > 1 ? bytes(slots.operands[1]) : nullptr,
                               bytes(slots.output), slots.workspace ? bytes(*slots.workspace) : nullptr});
         }

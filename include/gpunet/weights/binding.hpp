@@ -5,8 +5,10 @@
 #include <gpunet/weights/parameters.hpp>
 #include <gpunet/weights/tensor_store.hpp>
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
@@ -78,7 +80,9 @@ inline std::vector<float> finite_values(const tensor_store& store, const std::st
     const stored_tensor& tensor = *store.find(name);
     std::vector<float> values(static_cast<std::size_t>(tensor.element_count()));
     copy_as_float(tensor, values);
-    for (std::size_t i = 0; i < values.size(); ++i)
+    std::uint32_t worst = 0; // the highest bit of the sum is set where all bits of the exponent are
+    for (const float x : values) worst |= (std::bit_cast<std::uint32_t>(x) & 0x7F800000U) + 0x00800000U;
+    for (std::size_t i = 0; worst >> 31 != 0 && i < values.size(); ++i)
         if (!std::isfinite(values[i]))
             throw weights_error(store.source() + ": tensor '" + name + "': expected finite numbers, found " +
                                 std::to_string(values[i]) + " at element " + std::to_string(i));

@@ -2,6 +2,7 @@
 // are.
 #pragma once
 
+#include <gpunet/detail/parallel.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/graph/network.hpp>
 #include <gpunet/weights/binding.hpp>
@@ -12,6 +13,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -66,14 +68,19 @@ inline folded fold(const graph::dense& d, const tensor_store& store) {
 } // namespace detail
 
 /// Binds a weights file to a graph, each parameter exactly once, and folds batch norm away; a quantized file has none.
+/// @param threads  to do it on
 /// @throws binding_error naming every missing, unexpected and misshaped parameter; weights_error naming a tensor that
 ///         holds no finite numbers, no variance, no scale or -128
-inline constants fold(const graph::network& net, const tensor_store& store) {
+inline constants fold(const graph::network& net, const tensor_store& store, int threads = 1) {
     if (is_quantized(net, store)) return detail::fold_quantized(net, store);
     detail::check_binding(parameters(net), store);
     constants out;
+    std::vector<std::function<void()>> tasks;
     for (const graph::block& b : net.blocks)
-        graph::for_each_operation(b, [&](const auto& op) { out[op.weights] = detail::fold(op, store); });
+        graph::for_each_operation(b, [&](const auto& op) {
+            tasks.emplace_back([&op, &store, &to = out[op.weights]] { to = detail::fold(op, store); });
+        });
+    detail::parallel_for(tasks.size(), threads, [&](std::size_t i) { tasks[i](); });
     return out;
 }
 

@@ -21,7 +21,9 @@ inline std::int64_t steps_of(std::int64_t channels, element e) noexcept {
 inline std::int64_t pixels_of(const graph::features& f) noexcept { return f.size.height * f.size.width; }
 
 /// Whether a convolution's input is the picture itself, N C H W, and not in blocks.
-inline bool takes_plain_input(const graph::convolution& c) noexcept { return c.groups == 1 && c.input.channels < 8; }
+inline bool takes_plain_input(const graph::convolution& c) noexcept {
+    return c.groups == 1 && c.input.channels < 8 && pixels_of(c.input) > 1;
+}
 
 /// Whether the output is as large as the input and the padding make it.
 inline bool is_consistent(const graph::convolution& c) noexcept {
@@ -54,6 +56,16 @@ inline bool suits_winograd(const graph::convolution& c) noexcept {
     const bool one = c.kernel == 3 && c.stride == 1, four = c.kernel == 5 && c.stride == 2;
     return (one || (four && c.input.channels % 16 == 0)) && c.groups == 1 && c.input.channels >= 16 &&
            c.output.channels >= 16 && tiles >= 9 && tiles * 16 * 2 < pixels_of(c.output) * 3;
+}
+
+/// On maps of one pixel.
+inline graph::convolution as_convolution(const graph::dense& d) {
+    graph::convolution c;
+    c.weights = d.weights;
+    c.input = {d.inputs, {1, 1}};
+    c.output = {d.outputs, {1, 1}};
+    c.act = d.act;
+    return c;
 }
 
 /// How many numbers a convolution's weights are as such code has them.

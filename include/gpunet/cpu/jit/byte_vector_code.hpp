@@ -13,14 +13,13 @@
 namespace gpunet::cpu::jit {
 
 struct byte_vector_shape {
-    int channels = 16; // less than 16 where the others pad the block
     friend auto operator<=>(const byte_vector_shape&, const byte_vector_shape&) = default;
 };
 
 struct byte_vector_arguments {
     const std::byte* input = nullptr; // of the first pixel; the next ones follow block_bytes apart
-    std::byte* output = nullptr;      // of the mean, `channels` float32; of the gate like the input
-    const std::byte* gate = nullptr;  // `channels` float32
+    std::byte* output = nullptr;      // of the mean, 16 float32; of the gate like the input
+    const std::byte* gate = nullptr;  // 16 float32
     std::int64_t pixels = 1;
     float scale = 0;  // of the mean: the input's over the number of pixels
     float offset = 0; // of the mean: what the bytes' 128 add, as a real number
@@ -32,12 +31,10 @@ class byte_vector_code : public generator<byte_vector_arguments> {
     using shape = byte_vector_shape;
 
   protected:
-    explicit byte_vector_code(const shape& s) : bytes_(*this) {
+    byte_vector_code() : bytes_(*this) {
         mov(input_, field(offsetof(byte_vector_arguments, input)));
         mov(output_, field(offsetof(byte_vector_arguments, output)));
         mov(pixels_left_, field(offsetof(byte_vector_arguments, pixels)));
-        mov(eax, (1U << s.channels) - 1);
-        kmovw(k1, eax);
     }
 
     template <class Body>
@@ -59,7 +56,7 @@ class byte_vector_code : public generator<byte_vector_arguments> {
 
 class byte_mean_code : public byte_vector_code {
   public:
-    explicit byte_mean_code(const shape& s) : byte_vector_code(s) {
+    explicit byte_mean_code(const shape&) {
         const zmm sum(0), x(1);
         vpxord(sum, sum, sum);
         for_each_pixel([&] {
@@ -69,17 +66,17 @@ class byte_mean_code : public byte_vector_code {
         vcvtdq2ps(sum, sum);
         vbroadcastss(x, ptr[rdi + offsetof(byte_vector_arguments, scale)]);
         vfmsub213ps(sum, x, all_lanes(offsetof(byte_vector_arguments, offset)));
-        vmovups(ptr[output_] | k1, sum);
+        vmovups(ptr[output_], sum);
         finish();
     }
 };
 
 class byte_gate_code : public byte_vector_code {
   public:
-    explicit byte_gate_code(const shape& s) : byte_vector_code(s) {
+    explicit byte_gate_code(const shape&) {
         const zmm gate(0), x(1), zero(2);
         mov(gate_, field(offsetof(byte_vector_arguments, gate)));
-        vmovups(gate | k1 | T_z, ptr[gate_]);
+        vmovups(gate, ptr[gate_]);
         vmulps(gate, gate, all_lanes(offsetof(byte_vector_arguments, ratio)));
         bytes_.load_zero(zero);
         for_each_pixel([&] {

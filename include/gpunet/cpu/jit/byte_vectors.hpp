@@ -17,35 +17,33 @@ template <class Code>
 class byte_vector_operation : public operation {
   public:
     byte_vector_operation(std::int64_t batch, const graph::features& f, code_cache& cache)
-        : batch_(batch), features_(f), full_(cache.code<Code>({16})),
-          last_(cache.code<Code>({static_cast<int>(f.channels - (blocks_of(f.channels) - 1) * 16)})) {}
+        : batch_(batch), features_(f), code_(cache.code<Code>({})) {}
 
     const char* name() const noexcept override { return "gpunet:avx512:int8"; }
 
-    void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
+    void run(const thread_team& team, const operands& o) const noexcept override {
         const std::int64_t sixteens = blocks_of(features_.channels), pixels = pixels_of(features_);
-        runtime.for_each(threads, batch_ * sixteens, [&](int, std::int64_t i) {
+        team.for_each(batch_ * sixteens, [&](int, std::int64_t i) {
             const std::int64_t picture = i / sixteens, sixteen = i % sixteens;
             const std::int64_t block = picture * blocks_of(features_.channels, element::byte) + sixteen / 4;
             const std::int64_t place = block * pixels * block_bytes + sixteen % 4 * 16;
-            const std::int64_t vector = (picture * features_.channels + sixteen * 16) * 4;
             byte_vector_arguments a;
             a.input = o.input + place;
             a.pixels = pixels;
-            complete(a, o, place, vector);
-            (*(sixteen + 1 < sixteens ? full_ : last_))(a);
+            complete(a, o, place, i * block_bytes);
+            (*code_)(a);
         });
     }
 
   protected:
-    /// @param place  of the 16 channels on the map, and in a vector of float32 N, C; in bytes
+    /// @param place  of the 16 channels on the map, and in a vector of float32 in such blocks; in bytes
     virtual void complete(byte_vector_arguments& a, const operands& o, std::int64_t place,
                           std::int64_t vector) const noexcept = 0;
 
   private:
     std::int64_t batch_;
     graph::features features_;
-    std::shared_ptr<const Code> full_, last_;
+    std::shared_ptr<const Code> code_;
 };
 
 /// N, C, H, W in bytes to N, C in float32.

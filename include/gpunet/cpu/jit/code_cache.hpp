@@ -5,6 +5,7 @@
 #include <gpunet/cpu/jit/depthwise_code.hpp>
 #include <gpunet/cpu/jit/packed_weights.hpp>
 #include <gpunet/cpu/jit/row_code.hpp>
+#include <gpunet/cpu/jit/vector_code.hpp>
 #include <gpunet/cpu/jit/winograd_code.hpp>
 
 #include <functional>
@@ -38,7 +39,7 @@ class code_cache {
     using codes = std::map<typename Code::shape, std::shared_ptr<const Code>>;
 
     std::tuple<codes<row_code>, codes<depthwise_code>, codes<winograd::input_code>, codes<winograd::output_code>,
-               codes<byte_mean_code>, codes<byte_gate_code>>
+               codes<mean_code>, codes<gate_code>, codes<byte_mean_code>, codes<byte_gate_code>>
         codes_;
     std::map<std::string, std::shared_ptr<const packed_weights>> weights_;
 };

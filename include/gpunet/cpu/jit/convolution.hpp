@@ -28,20 +28,20 @@ struct stretch {
 class convolution_operation : public operation {
   public:
     convolution_operation(std::int64_t batch, const graph::convolution& c, bool residual, const folded& weights,
-                          const number_format& f, code_cache& cache, int threads)
-        : batch_(batch), c_(c), format_(f), stretches_(flat() ? parts(threads) : rows()) {
+                          const number_format& f, code_cache& cache, const thread_team& team)
+        : batch_(batch), c_(c), format_(f), stretches_(flat() ? parts(team.threads()) : rows()) {
         const std::vector<int> sizes = groups();
         std::string name = c.weights + (f.input == element::byte ? " int8 by" : " by");
         for (const int size : sizes) name += " " + std::to_string(size);
         if (f.input == element::byte) {
             const quantized_weights& w = *weights.int8;
             weights_ = cache.weights(
-                name, [&] { return pack_dense(c, std::span<const std::int8_t>(w.weights), sizes, f.input); });
+                name, [&] { return pack_dense(c, std::span<const std::int8_t>(w.weights), sizes, f.input, team); });
             bias_ = cache.weights(c.weights + ".bias int32", [&] { return pack_byte_bias<std::int32_t>(c, weights); });
             factors_ = cache.weights(c.weights + ".factors", [&] { return pack_factors(c, weights); });
         } else {
             weights_ = cache.weights(
-                name, [&] { return pack_dense(c, std::span<const float>(weights.weights), sizes, f.input); });
+                name, [&] { return pack_dense(c, std::span<const float>(weights.weights), sizes, f.input, team); });
             bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(c, weights); });
         }
         std::int64_t first = 0;
@@ -58,9 +58,9 @@ class convolution_operation : public operation {
         return format_.input == element::byte ? "gpunet:avx512:int8" : "gpunet:avx512";
     }
 
-    void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
+    void run(const thread_team& team, const operands& o) const noexcept override {
         const std::int64_t items = stretches() * static_cast<std::int64_t>(groups_.size());
-        runtime.for_each(threads, items, [&](int, std::int64_t i) { run_item(i, o); });
+        team.for_each(items, [&](int, std::int64_t i) { run_item(i, o); });
     }
 
   private:

@@ -34,10 +34,9 @@ class depthwise_operation : public operation {
         return format_.input == element::byte ? "gpunet:avx512:int8" : "gpunet:avx512";
     }
 
-    void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
+    void run(const thread_team& team, const operands& o) const noexcept override {
         const std::int64_t height = c_.output.size.height;
-        runtime.for_each(threads, batch_ * sixteens() * height,
-                         [&](int, std::int64_t i) { run_row(i / height, i % height, o); });
+        team.for_each(batch_ * sixteens() * height, [&](int, std::int64_t i) { run_row(i / height, i % height, o); });
     }
 
   private:

@@ -1,7 +1,7 @@
 // An operation of our own, ready to run.
 #pragma once
 
-#include <gpunet/cpu/threads.hpp>
+#include <gpunet/cpu/thread_team.hpp>
 
 #include <cstddef>
 
@@ -24,7 +24,7 @@ class operation {
     virtual const char* name() const noexcept { return "gpunet:avx512"; }
     /// Bytes a run needs.
     virtual std::size_t workspace() const noexcept { return 0; }
-    virtual void run(const openmp& runtime, int threads, const operands& o) const noexcept = 0;
+    virtual void run(const thread_team& team, const operands& o) const noexcept = 0;
 };
 
 } // namespace gpunet::cpu::jit

@@ -3,14 +3,18 @@
 
 #include <gpunet/cpu/aligned_array.hpp>
 #include <gpunet/cpu/jit/blocks.hpp>
+#include <gpunet/cpu/thread_team.hpp>
 #include <gpunet/graph/network.hpp>
 #include <gpunet/weights/fold_quantized.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace gpunet::cpu::jit {
@@ -33,27 +37,37 @@ void put(packed_weights& to, std::int64_t i, T value) {
 /// group's size][channel of the step].
 template <class T>
 packed_weights pack_dense(const graph::convolution& c, std::span<const T> from, const std::vector<int>& sizes,
-                          element e) {
+                          element e, const thread_team& team) {
     const std::int64_t taps = c.kernel * c.kernel, inputs = c.input.channels, each = channels_of_step(e);
-    const std::int64_t steps = steps_of(inputs, e);
-    packed_weights packed = make_zeros(blocks_of(c.output.channels) * 16 * steps * taps);
-    std::int64_t first = 0, to = 0;
-    for (const int size : sizes) {
-        for (std::int64_t block = 0; block < steps; block += steps_of_block)
+    const std::int64_t steps = steps_of(inputs, e), blocks = blocks_of(c.output.channels);
+    auto packed = make_aligned<std::byte>(static_cast<std::size_t>(blocks * 16 * steps * taps * 4));
+    std::vector<std::pair<std::int64_t, int>> group_of; // for each 16 outputs: its group's first 16, the group's size
+    for (const int size : sizes)
+        group_of.insert(group_of.end(), static_cast<std::size_t>(size), {std::ssize(group_of), size});
+    team.for_each(blocks, [&](int, std::int64_t o16) {
+        const auto [first, size] = group_of[static_cast<std::size_t>(o16)];
+        const std::int64_t begin = o16 * 16, outputs = std::min<std::int64_t>(16, c.output.channels - begin);
+        for (std::int64_t block = 0; block < steps; block += steps_of_block) {
+            const std::int64_t some = std::min(steps_of_block, steps - block);
+            std::int64_t to = ((first * steps + block * size) * taps + o16 - first) * 16 * each;
             for (std::int64_t tap = 0; tap < taps; ++tap)
-                for (std::int64_t step = block; step < std::min(block + steps_of_block, steps); ++step)
-                    for (std::int64_t o = first; o < first + 16 * size; ++o)
-                        for (std::int64_t i = step * each; i < (step + 1) * each; ++i, ++to)
-                            if (o < c.output.channels && i < inputs)
-                                put(packed, to, from[static_cast<std::size_t>((o * inputs + i) * taps + tap)]);
-        first += 16 * size;
-    }
+                for (std::int64_t step = block; step < block + some; ++step, to += 16 * size * each) {
+                    const std::int64_t channels = std::min(each, inputs - step * each);
+                    std::array<T, static_cast<std::size_t>(block_bytes) / sizeof(T)> line{};
+                    for (std::int64_t o = 0; o < outputs; ++o)
+                        for (std::int64_t i = 0; i < channels; ++i)
+                            line[static_cast<std::size_t>(o * each + i)] =
+                                from[static_cast<std::size_t>(((begin + o) * inputs + step * each + i) * taps + tap)];
+                    std::memcpy(packed.get() + to * static_cast<std::int64_t>(sizeof(T)), line.data(), sizeof line);
+                }
+        }
+    });
     return packed;
 }
 
 inline packed_weights pack_bias(const graph::convolution& c, const folded& from) {
     packed_weights packed = make_zeros(blocks_of(c.output.channels) * 16);
-    std::memcpy(packed.get(), from.bias.data(), from.bias.size() * sizeof(float));
+    if (!from.bias.empty()) std::memcpy(packed.get(), from.bias.data(), from.bias.size() * sizeof(float));
     return packed;
 }
 

@@ -26,15 +26,15 @@ namespace gpunet::cpu::jit {
 class winograd_operation : public operation {
   public:
     winograd_operation(std::int64_t batch, const graph::convolution& c, bool residual, const folded& weights,
-                       code_cache& cache, int threads)
-        : batch_(batch), c_(c), threads_(threads), rows_(winograd_tiles(c.output.size.height)),
-          columns_(winograd_tiles(c.output.size.width)), chunk_(tiles_of_chunk(threads)),
+                       code_cache& cache, const thread_team& team)
+        : batch_(batch), c_(c), threads_(team.threads()), rows_(winograd_tiles(c.output.size.height)),
+          columns_(winograd_tiles(c.output.size.width)), chunk_(tiles_of_chunk(threads_)),
           chunks_((rows_ * columns_ + chunk_ - 1) / chunk_),
           sizes_(group_sizes(blocks_of(c.output.channels), static_cast<int>(chunk_))),
           no_bias_(cache.weights("no bias", [] { return make_zeros(4 * 16); })) {
         std::string name = c.weights + " winograd by";
         for (const int size : sizes_) name += " " + std::to_string(size);
-        weights_ = cache.weights(name, [&] { return pack(weights); });
+        weights_ = cache.weights(name, [&] { return pack(weights, team); });
         bias_ = cache.weights(c.weights + ".bias", [&] { return pack_bias(c, weights); });
         for (int size = 1; size <= sizes_.front(); ++size)
             products_.push_back(cache.code<row_code>(product_shape(size)));
@@ -51,8 +51,8 @@ class winograd_operation : public operation {
         return static_cast<std::size_t>(threads_ * (input_position() + output_position()) * winograd::positions);
     }
 
-    void run(const openmp& runtime, int threads, const operands& o) const noexcept override {
-        runtime.for_each(threads, batch_ * chunks_, [&](int number, std::int64_t i) {
+    void run(const thread_team& team, const operands& o) const noexcept override {
+        team.for_each(batch_ * chunks_, [&](int number, std::int64_t i) {
             const std::size_t each = workspace() / static_cast<std::size_t>(threads_);
             run_chunk(i / chunks_, i % chunks_, o, o.workspace + static_cast<std::size_t>(number) * each);
         });
@@ -142,18 +142,20 @@ class winograd_operation : public operation {
     }
 
     /// [group][position][phase][channel][output]
-    packed_weights pack(const folded& from) const {
+    packed_weights pack(const folded& from, const thread_team& team) const {
         packed_weights packed = make_zeros(blocks_of(c_.output.channels) * 16 * inputs() * winograd::positions);
         const std::int64_t taps = c_.kernel * c_.kernel;
         std::int64_t first = 0;
         for (const int size : sizes_) {
-            for (std::int64_t o = 0; o < 16 * size && first + o < c_.output.channels; ++o)
-                for (std::int64_t i = 0; i < inputs(); ++i) {
-                    const std::int64_t phase = i / c_.input.channels, channel = i % c_.input.channels;
+            const std::int64_t outputs = std::min<std::int64_t>(16 * size, c_.output.channels - first);
+            team.for_each(inputs(), [&](int, std::int64_t i) {
+                const std::int64_t phase = i / c_.input.channels, channel = i % c_.input.channels;
+                for (std::int64_t o = 0; o < outputs; ++o) {
                     const float* w = from.weights.data() + ((first + o) * c_.input.channels + channel) * taps;
                     const std::int64_t to = first * inputs() * winograd::positions + i * 16 * size + o;
                     pack(w, phase / c_.stride, phase % c_.stride, packed, to, inputs() * 16 * size);
                 }
+            });
             first += 16 * size;
         }
         return packed;
