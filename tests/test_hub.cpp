@@ -85,7 +85,18 @@ TEST_CASE("the registry holds all models, compiled in from models/*.json") {
         INFO(m.file << ": run tools/embed_models.py if this differs");
         embedded.insert(std::string(m.file));
         const std::string stem = std::filesystem::path(m.file).stem();
-        CHECK(json::parse(m.text) == model_file(stem));
+        json whole = json::parse(m.text);
+        CHECK_FALSE(whole.contains("goldens"));
+        if (const json goldens = json::parse(m.goldens); !goldens.empty()) whole["goldens"] = goldens;
+        CHECK(whole == model_file(stem));
+        // The goldens are read when they are asked for, and are those of the file.
+        const model of_file = parse_model(whole.dump(), stem);
+        const gpunet::golden_list copy = hub().find(stem).goldens;
+        REQUIRE(copy.size() == of_file.goldens.size());
+        for (std::size_t i = 0; i < copy.size(); ++i) {
+            CHECK(copy[i].logits == of_file.goldens[i].logits);
+            CHECK(&copy[i] == &hub().find(stem).goldens[i]);
+        }
         CHECK(hub().find(stem).name == stem);
     }
     CHECK(embedded == files);
