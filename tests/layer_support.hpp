@@ -69,8 +69,9 @@ inline maps convolve(const maps& in, const graph::convolution& c, const gpunet::
                                 sum += double{w.weights[static_cast<std::size_t>(k)]} *
                                        in.at(n, o / group_out * group_in + i, sy, sx);
                             }
-                    if (residual) sum += residual->at(n, o, y, x);
-                    out.at(n, o, y, x) = gpunet::apply(c.act, sum);
+                    const double more = residual ? residual->at(n, o, y, x) : 0;
+                    out.at(n, o, y, x) =
+                        c.adds_last ? gpunet::apply(c.act, sum) + more : gpunet::apply(c.act, sum + more);
                 }
     return out;
 }
@@ -92,7 +93,7 @@ inline maps product(const maps& in, const graph::dense& d, const gpunet::folded&
     maps out(in.batch, {d.outputs, {1, 1}});
     for (std::int64_t n = 0; n < in.batch; ++n)
         for (std::int64_t o = 0; o < d.outputs; ++o) {
-            double sum = d.bias ? double{w.bias[static_cast<std::size_t>(o)]} : 0;
+            double sum = d.has_bias() ? double{w.bias[static_cast<std::size_t>(o)]} : 0;
             for (std::int64_t i = 0; i < d.inputs; ++i)
                 sum += double{w.weights[static_cast<std::size_t>(o * d.inputs + i)]} * in.at(n, i, 0, 0);
             out.at(n, o, 0, 0) = gpunet::apply(d.act, sum);
@@ -118,8 +119,9 @@ inline maps compute(const graph::stem& s, const gpunet::constants& w, maps now) 
     return now;
 }
 inline maps compute(const graph::inverted_residual& b, const gpunet::constants& w, const maps& in) {
-    maps now = b.expand ? compute(*b.expand, w, in) : in;
-    now = compute(b.depthwise, w, now);
+    maps now = in;
+    for (const auto* c : {&b.entry, &b.expand, &b.depthwise})
+        if (*c) now = compute(**c, w, now);
     if (b.squeeze_excite) now = gated(now, *b.squeeze_excite, w);
     return convolve(now, b.project, w.at(b.project.weights), b.residual ? &in : nullptr);
 }
@@ -129,7 +131,7 @@ inline maps compute(const graph::fused_inverted_residual& b, const gpunet::const
     return convolve(now, b.project, w.at(b.project.weights), b.residual ? &in : nullptr);
 }
 inline maps compute(const graph::tail& t, const gpunet::constants& w, const maps& in) {
-    maps now = mean(compute(t.convolution, w, in));
+    maps now = mean(t.convolution ? compute(*t.convolution, w, in) : in);
     if (t.hidden) now = product(now, *t.hidden, w.at(t.hidden->weights));
     return product(now, t.classifier, w.at(t.classifier.weights));
 }
@@ -171,7 +173,7 @@ void fill(gpunet::constants& w, const Operation& op) {
     const auto fan_in = static_cast<float>(gpunet::element_count(s) / s[0]);
     w[op.weights].weights = noise(op.weights + ".w", count, 1.7F / std::sqrt(fan_in));
     bool bias = true;
-    if constexpr (std::is_same_v<Operation, graph::dense>) bias = op.bias;
+    if constexpr (std::is_same_v<Operation, graph::dense>) bias = op.has_bias();
     if (bias) w[op.weights].bias = noise(op.weights + ".b", static_cast<std::size_t>(s[0]), 0.5F);
 }
 

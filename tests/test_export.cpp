@@ -1,4 +1,5 @@
 // Networks as ONNX models: checked by ONNX itself, with the shapes that it infers, and written to files.
+#include "affordable.hpp"
 #include "core_support.hpp"
 #include "onnx_checker.hpp"
 #include "weights_support.hpp"
@@ -139,6 +140,7 @@ gpunet::spec::network with_activations(const std::string& act, const std::string
 
 TEST_CASE("every model of the registry passes ONNX's checker, folded and not") {
     for (const gpunet::model& m : gpunet::registry::builtin()) {
+        if (!gpunet_test::affordable(m)) continue;
         INFO(m.name);
         const gpunet::graph::network net = gpunet::lower(m);
         const gpunet::tensor_store weights = gpunet::synthetic_weights(net);

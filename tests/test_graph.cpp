@@ -259,7 +259,7 @@ TEST_CASE("quirk: the epsilons of batch norm") {
     const auto epsilon = [](const std::string& data, const std::string& fields) {
         const auto net = gpunet::lower(with(data, irb("fused_irb", R"("expansion": 2)" + fields)));
         return std::pair{body<graph::fused_inverted_residual>(net, 0).expand.epsilon,
-                         body<graph::tail>(net, 1).convolution.epsilon};
+                         body<graph::tail>(net, 1).convolution->epsilon};
     };
     CHECK(epsilon("", "") == std::pair{1e-3, 1e-3});
     CHECK(epsilon(R"(, "distill": true)", "") == std::pair{1e-3, 1e-5});
@@ -286,11 +286,11 @@ TEST_CASE("quirk: activations of the two grammars") {
         const auto net = gpunet::lower(with(distilled ? R"(, "distill": true)" : "", layers));
         CHECK(body<graph::stem>(net, 0).convolutions[0].act == a);
         CHECK(body<graph::inverted_residual>(net, 1).expand->act == a);
-        CHECK(body<graph::inverted_residual>(net, 1).depthwise.act == a);
+        CHECK(body<graph::inverted_residual>(net, 1).depthwise->act == a);
         CHECK(body<graph::inverted_residual>(net, 1).project.act == activation::identity);
         CHECK(body<graph::fused_inverted_residual>(net, 2).expand.act == a);
         CHECK(body<graph::fused_inverted_residual>(net, 2).project.act == activation::identity);
-        CHECK(body<graph::tail>(net, 3).convolution.act == activation::relu);
+        CHECK(body<graph::tail>(net, 3).convolution->act == activation::relu);
         CHECK(body<graph::tail>(net, 3).classifier.act == activation::identity);
     }
 }
@@ -315,7 +315,7 @@ TEST_CASE(
         const graph::network net = gpunet::lower(published(name));
         for (const graph::block& b : net.blocks) {
             if (const auto* i = std::get_if<graph::inverted_residual>(&b.body))
-                check(b, i->squeeze_excite, i->depthwise.output.channels, i->depthwise.act);
+                check(b, i->squeeze_excite, i->depthwise->output.channels, i->depthwise->act);
             if (const auto* f = std::get_if<graph::fused_inverted_residual>(&b.body))
                 check(b, f->squeeze_excite, f->expand.output.channels, f->expand.act);
         }
@@ -338,7 +338,7 @@ TEST_CASE(
 
 TEST_CASE("the distilled tail has 1152 channels and a hidden product") {
     const auto d1 = body<graph::tail>(gpunet::lower(published("GPUNet-D1")), 23);
-    CHECK(d1.convolution.output.channels == 1152);
+    CHECK(d1.convolution->output.channels == 1152);
     REQUIRE(d1.hidden);
     CHECK(d1.hidden->inputs == 1152);
     CHECK_FALSE(d1.hidden->bias);
@@ -352,11 +352,11 @@ TEST_CASE("the distilled tail has 1152 channels and a hidden product") {
     // Either form in either grammar.
     const auto plain =
         gpunet::lower(with("", "", 8, R"(, "tail_form": "conv_pool_conv_linear", "num_mid_channels": 24)"));
-    CHECK(body<graph::tail>(plain, 0).convolution.output.channels == 24);
+    CHECK(body<graph::tail>(plain, 0).convolution->output.channels == 24);
     CHECK(body<graph::tail>(plain, 0).hidden->outputs == 16);
     const auto distilled = gpunet::lower(with(R"(, "distill": true)", "", 8, R"(, "tail_form": "conv_pool_linear")"));
     CHECK_FALSE(body<graph::tail>(distilled, 0).hidden);
-    CHECK(body<graph::tail>(distilled, 0).convolution.output.channels == 16);
+    CHECK(body<graph::tail>(distilled, 0).convolution->output.channels == 16);
 }
 
 TEST_CASE("a residual is added at stride 1 between equal channels unless the spec says no") {
@@ -378,7 +378,7 @@ TEST_CASE("a residual is added at stride 1 between equal channels unless the spe
 TEST_CASE("the expanded width") {
     const auto width = [](const std::string& data, const std::string& fields, int in) {
         const auto net = gpunet::lower(with(data, irb("irb", fields, in)));
-        return body<graph::inverted_residual>(net, 0).depthwise.output.channels;
+        return body<graph::inverted_residual>(net, 0).depthwise->output.channels;
     };
     CHECK(width("", R"("expansion": 7.67)", 96) == 736);
     CHECK(width("", R"("expansion": 1)", 10) == 16);
@@ -406,8 +406,8 @@ TEST_CASE("an irb of expansion 1 keeps its first convolution unless told to skip
     CHECK_FALSE(skips(R"(, "skip_unit_expansion": true)", R"("expansion": 1.5)"));
     // Without the convolution nothing rounds: the depthwise convolution has the input's channels.
     const auto net = gpunet::lower(with("", irb("irb", R"("expansion": 1, "skip_unit_expansion": true)", 10)));
-    CHECK(body<graph::inverted_residual>(net, 0).depthwise.output.channels == 10);
-    CHECK(body<graph::inverted_residual>(net, 0).depthwise.groups == 10);
+    CHECK(body<graph::inverted_residual>(net, 0).depthwise->output.channels == 10);
+    CHECK(body<graph::inverted_residual>(net, 0).depthwise->groups == 10);
     for (const gpunet::parameter& p : gpunet::parameters(net)) CHECK_THAT(p.name, !Contains("conv_pw."));
 }
 
@@ -421,12 +421,12 @@ TEST_CASE("groups must divide both channels") {
     const auto net = gpunet::lower(with("", irb("irb", R"("expansion": 4, "groups": 2)")));
     const auto& b = body<graph::inverted_residual>(net, 0);
     CHECK(b.expand->groups == 2);
-    CHECK(b.depthwise.groups == 32);
-    CHECK(b.depthwise.depthwise());
+    CHECK(b.depthwise->groups == 32);
+    CHECK(b.depthwise->depthwise());
     CHECK_FALSE(b.expand->depthwise());
     CHECK(b.project.groups == 2);
     CHECK(gpunet::weight_shape(*b.expand) == gpunet::shape{32, 4, 1, 1});
-    CHECK(gpunet::weight_shape(b.depthwise) == gpunet::shape{32, 1, 3, 3});
+    CHECK(gpunet::weight_shape(*b.depthwise) == gpunet::shape{32, 1, 3, 3});
     CHECK(graph::count(*b.expand) == graph::counts{32 * 4 + 64, 32 * 4 * 32 * 32});
 }
 
@@ -512,10 +512,10 @@ TEST_CASE("a network with TensorFlow's SAME padding and EfficientNet's names") {
     CHECK(body<graph::stem>(net, 0).convolutions[0].padding == graph::padding{0, 1, 0, 1});
     CHECK(net.blocks[0].output.size == extent2{112, 112});
     CHECK_FALSE(body<graph::inverted_residual>(net, 1).expand);
-    CHECK(body<graph::inverted_residual>(net, 2).depthwise.padding == graph::padding{0, 1, 0, 1});
-    CHECK(body<graph::inverted_residual>(net, 4).depthwise.padding == graph::padding{1, 2, 1, 2});
+    CHECK(body<graph::inverted_residual>(net, 2).depthwise->padding == graph::padding{0, 1, 0, 1});
+    CHECK(body<graph::inverted_residual>(net, 4).depthwise->padding == graph::padding{1, 2, 1, 2});
     CHECK(net.blocks[16].output == graph::features{320, {7, 7}});
-    CHECK(body<graph::tail>(net, 17).convolution.act == activation::relu6);
+    CHECK(body<graph::tail>(net, 17).convolution->act == activation::relu6);
 
     const auto names = gpunet::parameters(net);
     CHECK(names[0].name == "_conv_stem.weight");
@@ -533,6 +533,143 @@ TEST_CASE("a network with TensorFlow's SAME padding and EfficientNet's names") {
     for (const auto& p : names) CHECK_THAT(p.name, !Contains("_blocks.16"));
     // Odd sizes pad evenly.
     CHECK(body<graph::stem>(gpunet::lower(lite, {225, 224}), 0).convolutions[0].padding == graph::padding{1, 1, 0, 1});
+}
+
+namespace {
+
+/// The names of all weights, apart from batch norm's.
+std::vector<std::string> weight_names(const graph::network& net) {
+    std::vector<std::string> names;
+    for (const graph::block& b : net.blocks)
+        graph::for_each_operation(b, [&](const auto& op) { names.push_back(op.weights + "|" + op.norm); });
+    return names;
+}
+
+std::string layer(const std::string& kind, const std::string& fields) {
+    return R"({"layer_type": ")" + kind + R"(", "num_out_channels": 8, "stride": 1, )" + fields + "}";
+}
+
+} // namespace
+
+TEST_CASE("parameters have timm's names, by stage and place in it") {
+    const graph::network net = gpunet::lower(gpunet::parse_spec(
+        R"([{"layer_type": "data", "img_resolution": 32, "naming": "timm", "skip_unit_expansion": true},
+            {"layer_type": "head", "num_in_channels": 3, "num_out_channels": 8, "stage": 0}, )" +
+            layer("separable", R"("kernel_size": 3, "space_to_depth": true, "use_se": true, "stage": 4)") + ", " +
+            layer("irb", R"("kernel_size": 3, "expansion": 1, "stage": 4)") + ", " +
+            layer("irb", R"("kernel_size": 3, "expansion": 2, "use_se": true, "repeat": 2, "stage": 9)") + ", " +
+            layer("fused_irb", R"("kernel_size": 3, "expansion": 2, "stage": 9)") + ", " +
+            layer("uib", R"("kernel_size": 3, "start_kernel_size": 5, "expansion": 2, "stage": 10)") + ", " +
+            layer("conv", R"("kernel_size": 3, "stage": 10)") + R"(, {"layer_type": "tail", "num_out_channels": 16}])",
+        "net.json"));
+    CHECK(weight_names(net) == std::vector<std::string>{"conv_stem|bn1",
+                                                        "blocks.0.0.conv_s2d|blocks.0.0.bn_s2d",
+                                                        "blocks.0.0.conv_dw|blocks.0.0.bn1",
+                                                        "blocks.0.0.se.conv_reduce|",
+                                                        "blocks.0.0.se.conv_expand|",
+                                                        "blocks.0.0.conv_pw|blocks.0.0.bn2",
+                                                        "blocks.0.1.conv_dw|blocks.0.1.bn1",
+                                                        "blocks.0.1.conv_pw|blocks.0.1.bn2",
+                                                        "blocks.1.0.conv_pw|blocks.1.0.bn1",
+                                                        "blocks.1.0.conv_dw|blocks.1.0.bn2",
+                                                        "blocks.1.0.se.conv_reduce|",
+                                                        "blocks.1.0.se.conv_expand|",
+                                                        "blocks.1.0.conv_pwl|blocks.1.0.bn3",
+                                                        "blocks.1.1.conv_pw|blocks.1.1.bn1",
+                                                        "blocks.1.1.conv_dw|blocks.1.1.bn2",
+                                                        "blocks.1.1.se.conv_reduce|",
+                                                        "blocks.1.1.se.conv_expand|",
+                                                        "blocks.1.1.conv_pwl|blocks.1.1.bn3",
+                                                        "blocks.1.2.conv_exp|blocks.1.2.bn1",
+                                                        "blocks.1.2.conv_pwl|blocks.1.2.bn2",
+                                                        "blocks.2.0.dw_start.conv|blocks.2.0.dw_start.bn",
+                                                        "blocks.2.0.pw_exp.conv|blocks.2.0.pw_exp.bn",
+                                                        "blocks.2.0.dw_mid.conv|blocks.2.0.dw_mid.bn",
+                                                        "blocks.2.0.pw_proj.conv|blocks.2.0.pw_proj.bn",
+                                                        "blocks.2.1.conv|blocks.2.1.bn1",
+                                                        "conv_head|bn2",
+                                                        "classifier|"});
+    const auto tail = [](const std::string& fields) {
+        return weight_names(gpunet::lower(with(R"(, "naming": "timm")", "", 8, fields)));
+    };
+    const std::string pooled = R"(, "tail_form": "pool_conv_linear")";
+    CHECK(tail(pooled) == std::vector<std::string>{"conv_head|", "classifier|"});
+    CHECK(tail(pooled + R"(, "pooled_norm": true)") == std::vector<std::string>{"conv_head|norm_head", "classifier|"});
+    const auto end = body<graph::tail>(
+        gpunet::lower(with(R"(, "naming": "timm", "bn_epsilon": 0.5)", "", 8, pooled + R"(, "pooled_norm": true)")), 0);
+    CHECK((end.hidden->inputs == 8 && end.hidden->outputs == 16 && end.hidden->epsilon == 0.5));
+    CHECK(refused(with(R"(, "naming": "timm")", R"({"layer_type": "conv", "num_in_channels": 8, "num_out_channels": 8,
+                                                    "kernel_size": 1, "stride": 1})")) ==
+          "net.json: layer 2 (conv): stage: expected an integer (parameter names hold it), found nothing");
+}
+
+TEST_CASE("separable blocks, bottlenecks and skips lower to their parts") {
+    const auto one = [](const std::string& kind, const std::string& fields, int in = 8, int out = 8, int stride = 1,
+                        int kernel = 3) {
+        return gpunet::lower(with("", irb(kind, fields, in, out, stride, kernel), out));
+    };
+    const auto deep = body<graph::inverted_residual>(
+        one("separable", R"("space_to_depth": true, "use_se": true, "act": "swish")", 32, 64), 0);
+    REQUIRE((deep.entry && deep.depthwise && deep.squeeze_excite));
+    CHECK((deep.entry->kernel == 2 && deep.entry->stride == 2 && deep.entry->groups == 1));
+    CHECK(deep.entry->output.channels == 128);
+    CHECK(deep.entry->act == activation::swish);
+    CHECK((deep.depthwise->kernel == 2 && deep.depthwise->padding == graph::padding{0, 1, 0, 1}));
+    CHECK(deep.squeeze_excite->squeeze.outputs == 8); // of 32 channels
+    CHECK(deep.project.output == graph::features{64, {16, 16}});
+    CHECK_FALSE(deep.residual);
+    CHECK(body<graph::inverted_residual>(one("separable", R"("space_to_depth": true)", 8, 8, 1, 5), 0)
+              .depthwise->kernel == 3);
+    CHECK_FALSE(body<graph::inverted_residual>(one("separable", R"("space_to_depth": true)"), 0).residual);
+    CHECK(body<graph::inverted_residual>(one("separable", ""), 0).residual);
+    CHECK(refused(with("", irb("separable", R"("space_to_depth": true, "residual": true)"))) ==
+          "net.json: layer 2 (separable): residual: expected none beside space_to_depth, found true");
+
+    const auto uib = [&](const std::string& fields, int stride, int kernel) {
+        return body<graph::inverted_residual>(one("uib", R"("expansion": 2)" + fields, 8, 8, stride, kernel), 0);
+    };
+    const auto both = uib(R"(, "start_kernel_size": 5)", 2, 3);
+    CHECK((both.entry->kernel == 5 && both.entry->stride == 1 && both.entry->act == activation::identity));
+    CHECK((both.entry->groups == 8 && both.depthwise->stride == 2 && both.depthwise->act == activation::relu));
+    const auto first = uib(R"(, "start_kernel_size": 5)", 2, 0);
+    CHECK((first.entry->stride == 2 && !first.depthwise));
+    CHECK(!uib("", 1, 0).entry);
+    CHECK(refused(with("", irb("uib", R"("expansion": 2)", 8, 8, 2, 0))) ==
+          "net.json: layer 2 (uib): stride: expected 1 where both kernels are 0, found 2");
+
+    const auto conv = [&](const std::string& fields, int out = 8) {
+        return body<graph::conv>(gpunet::lower(with("", irb("conv", fields, 8, out), out)), 0);
+    };
+    CHECK_FALSE(conv(R"("act": "swish")").residual);
+    CHECK((conv(R"("act": "swish", "residual": true)").residual));
+    CHECK((conv(R"("act": "swish", "residual": true)").convolution.adds_last));
+    CHECK_FALSE(conv(R"("act": "identity", "residual": true)").convolution.adds_last); // one as good as the other
+    CHECK_FALSE(conv(R"("residual": "where_possible")", 16).residual);
+    CHECK(refused(with("", irb("conv", R"("residual": true)", 8, 16), 16)) ==
+          "net.json: layer 2 (conv): residual: expected stride 1 and equal channels, found stride 1, 8 and 16");
+}
+
+TEST_CASE("the squeeze width follows its rules, a block's own before the network's") {
+    const auto squeezed = [](const std::string& data, const std::string& fields) {
+        const auto net =
+            gpunet::lower(with(data, irb("irb", R"("expansion": 3, "use_se": true)" + fields, 40, 40), 40));
+        return body<graph::inverted_residual>(net, 0).squeeze_excite->squeeze.outputs;
+    };
+    CHECK(squeezed("", "") == 10);
+    CHECK(squeezed("", R"(, "se_from": "expanded")") == 30);
+    CHECK(squeezed(R"(, "se_from": "expanded")", R"(, "se_from": "input")") == 10);
+    CHECK(squeezed(R"(, "se_ratio": 0.5)", "") == 20);
+    CHECK(squeezed(R"(, "se_divisor": 8)", "") == 16); // 8 is below 90 % of 10
+    CHECK(squeezed(R"(, "se_divisor": 8, "se_round_limit": 0.8)", "") == 8);
+    CHECK(squeezed(R"(, "se_divisor": 8)", R"(, "se_round_limit": 0)") == 8);
+    CHECK(squeezed(R"(, "se_divisor": 8)", R"(, "se_channels": 5)") == 5);
+    const auto net = gpunet::lower(with(R"(, "act": "swish", "se_act": "relu6", "se_gate": "hard_sigmoid")",
+                                        irb("irb", R"("expansion": 3, "use_se": true)")));
+    const auto& b = body<graph::inverted_residual>(net, 0);
+    CHECK(b.expand->act == activation::swish);
+    CHECK(b.squeeze_excite->squeeze.act == activation::relu6);
+    CHECK(b.squeeze_excite->excite.act == activation::hard_sigmoid);
+    CHECK(body<graph::tail>(net, 1).convolution->act == activation::swish);
 }
 
 TEST_CASE("layers that a naming has no names for are refused") {

@@ -135,18 +135,19 @@ TEST_CASE("int8 convolutions of all kernels, strides, paddings and odd channels"
                 }
 }
 
-TEST_CASE("int8 convolutions add the residual before the activation") {
+TEST_CASE("int8 convolutions add the residual before the activation, or after it") {
     if (!available()) return;
-    for (std::size_t i = 0; i < 7; ++i)
-        for (const std::int64_t channels : {24, 70}) {
-            using rule = spec::padding_rule;
-            check_convolution(2, convolution({channels, {5, 7}}, channels, 1, 1, rule::symmetric, 1, activations[i]),
-                              true, 2);
-            check_convolution(1, convolution({channels, {5, 7}}, channels, 3, 1, rule::symmetric, 1, activations[i]),
-                              true, 1);
-            check_convolution(
-                1, convolution({channels, {5, 7}}, channels, 3, 1, rule::symmetric, channels, activations[i]), true, 1);
-        }
+    for (const bool last : {false, true})
+        for (std::size_t i = 0; i < 7; ++i)
+            for (const std::int64_t channels : {24, 70})
+                for (const auto& [batch, kernel, groups, threads] :
+                     {std::tuple{2, 1, std::int64_t{1}, 2}, std::tuple{1, 3, std::int64_t{1}, 1},
+                      std::tuple{1, 3, channels, 1}}) {
+                    auto c = convolution({channels, {5, 7}}, channels, kernel, 1, spec::padding_rule::symmetric, groups,
+                                         activations[i]);
+                    c.adds_last = last;
+                    check_convolution(batch, c, true, threads);
+                }
 }
 
 TEST_CASE("int8 depthwise convolutions") {

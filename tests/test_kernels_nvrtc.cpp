@@ -134,8 +134,8 @@ void add_network(variants& all, element type, std::int64_t n, const graph::netwo
                 add_dense(all, type, n, op);
         });
         if (const auto* irb = std::get_if<graph::inverted_residual>(&b.body); irb && irb->squeeze_excite) {
-            auto p = on<kernels::pointwise>(type, n, irb->depthwise.output);
-            p.act = irb->depthwise.act;
+            auto p = on<kernels::pointwise>(type, n, irb->depthwise->output);
+            p.act = irb->depthwise->act;
             p.gate = kernels::gate_source::computed;
             p.squeezed = irb->squeeze_excite->excite.inputs;
             p.gate_act = irb->squeeze_excite->excite.act;

@@ -396,6 +396,93 @@ TEST_CASE("tails with and without a hidden product") {
                 }
 }
 
+TEST_CASE("separable blocks, with space-to-depth, with and without squeeze-excite") {
+    for (const format f : formats)
+        for (const char* fields :
+             {R"("kernel_size": 3)", R"("kernel_size": 3, "space_to_depth": true)",
+              R"("kernel_size": 5, "space_to_depth": true, "use_se": true)",
+              R"("kernel_size": 3, "space_to_depth": true, "use_se": true, "se_gate": "hard_sigmoid")"})
+            for (const extent2 size : {extent2{9, 11}, extent2{8, 14}}) {
+                const graph::block b = lowered(R"({"layer_type": "separable", "stage": 1, "num_in_channels": 12,
+                    "num_out_channels": 12, "stride": 1, "act": "swish", "residual": false, )" +
+                                                   std::string(fields) + "}",
+                                               size, R"(, "padding": "symmetric")");
+                INFO(fields);
+                check_block<gpunet::inverted_residual>(f, 2, b, std::get<graph::inverted_residual>(b.body));
+            }
+}
+
+TEST_CASE("universal inverted bottlenecks with each of their depthwise convolutions") {
+    for (const format f : formats)
+        for (const int start : {0, 3, 5})
+            for (const int middle : {0, 3, 5})
+                for (const auto& [out, stride] : {std::pair{16, 1}, std::pair{24, 2}}) {
+                    if (start == 0 && middle == 0 && stride > 1) continue;
+                    const graph::block b = lowered(
+                        R"({"layer_type": "uib", "stage": 1, "num_in_channels": 16, "expansion": 3, "num_out_channels": )" +
+                            std::to_string(out) + R"(, "stride": )" + std::to_string(stride) +
+                            R"(, "start_kernel_size": )" + std::to_string(start) + R"(, "kernel_size": )" +
+                            std::to_string(middle) + "}",
+                        {9, 11});
+                    const auto& body = std::get<graph::inverted_residual>(b.body);
+                    CHECK(body.entry.has_value() == (start > 0));
+                    CHECK(body.depthwise.has_value() == (middle > 0));
+                    CHECK(body.residual == (stride == 1));
+                    INFO(start << " " << middle << " stride " << stride);
+                    check_block<gpunet::inverted_residual>(f, start == 3 ? 3 : 1, b, body);
+                }
+}
+
+TEST_CASE("a residual is added after the activation where the convolution says so") {
+    for (const format f : formats)
+        for (const activation act :
+             {activation::relu, activation::swish, activation::hard_swish, activation::hard_sigmoid, activation::relu6})
+            for (const auto& [channels, kernel, groups] :
+                 {std::tuple{24, 3, 1}, std::tuple{33, 3, 1}, std::tuple{320, 1, 1}, std::tuple{24, 5, 1},
+                  std::tuple{40, 3, 40}}) {
+                auto c =
+                    convolution({channels, {13, 17}}, channels, kernel, 1, spec::padding_rule::symmetric, groups, act);
+                c.adds_last = true;
+                gpunet::constants w;
+                fill(w, c);
+                given input("input", 2, c.input);
+                std::vector<gpunet::step_info> steps;
+                const auto found = run(
+                    f, 2, w, {&input},
+                    [&](auto& plan, const auto& v) {
+                        return std::pair(gpunet::conv_bn_act<cpu::backend>(plan, c, v[0], v[0]), c.output);
+                    },
+                    &steps);
+                INFO(to_text(f) << " " << to_string(act) << " " << channels << " kernel " << kernel << " " << groups);
+                const maps expected = naive::convolve(input.exact, c, w.at("c"), &input.exact);
+                CHECK(core_test::relative_l2(found, expected.values) < tolerance);
+                for (const auto& s : steps) {
+                    INFO(s.operation << ": " << s.implementation);
+                    CHECK((s.operation == "conversion" || !s.implementation.starts_with("ref")));
+                }
+            }
+}
+
+TEST_CASE("tails that pool before their convolution, with batch norm and without") {
+    for (const format f : formats)
+        for (const std::int64_t batch : {1, 3})
+            for (const bool norm : {false, true}) {
+                const spec::network net = gpunet::parse_spec(
+                    R"([{"layer_type": "data", "img_resolution": 7, "naming": "timm"}, {"layer_type": "tail",
+                        "act": "hard_swish", "num_in_channels": 33, "num_out_channels": 17, "num_classes": 10,
+                        "tail_form": "pool_conv_linear", "pooled_norm": )" +
+                        std::string(norm ? "true" : "false") + "}]",
+                    "tail.json");
+                const graph::block b = gpunet::lower(net, {7, 5}).blocks[0];
+                const auto& body = std::get<graph::tail>(b.body);
+                CHECK_FALSE(body.convolution);
+                REQUIRE(body.hidden);
+                CHECK(body.hidden->has_bias() == norm);
+                INFO(norm);
+                check_block<gpunet::tail>(f, batch, b, body);
+            }
+}
+
 TEST_CASE("steps say what they do") {
     gpunet::constants w;
     const auto c = convolution({8, {7, 9}}, 16, 3, 2, spec::padding_rule::symmetric, 2, activation::relu);

@@ -1,4 +1,5 @@
 // Measuring by a clock that the test turns, and the memory that networks need.
+#include "affordable.hpp"
 #include "hub_support.hpp"
 
 #include <gpunet/cpu.hpp>
@@ -296,6 +297,7 @@ TEST_CASE("the memory counted is the memory that contexts on the CPU take") {
     using plan = gpunet::execution_plan<gpunet::cpu::backend>;
     const gpunet::cpu::backend device({.threads = 2});
     for (const gpunet::model& m : gpunet::registry::builtin()) {
+        if (!gpunet_test::affordable(m)) continue;
         const auto net = gpunet::lower(m.network);
         gpunet::constants zeros;
         std::int64_t weights = 0, larger = 0;
@@ -311,7 +313,7 @@ TEST_CASE("the memory counted is the memory that contexts on the CPU take") {
                         larger += op.output.channels * op.input.channels * (op.kernel == 3 ? 36 - 9 : 4 * 36 - 25);
                 } else {
                     f.weights.resize(static_cast<std::size_t>(op.inputs * op.outputs));
-                    f.bias.resize(static_cast<std::size_t>(op.bias ? op.outputs : 0));
+                    f.bias.resize(static_cast<std::size_t>(op.has_bias() ? op.outputs : 0));
                 }
                 weights += static_cast<std::int64_t>(f.weights.size() + f.bias.size());
             });

@@ -114,16 +114,19 @@ struct naive_quantized {
         return now;
     }
     layer_test::maps operator()(const graph::conv& c, const layer_test::maps& in) const {
-        return convolve(in, c.convolution);
+        return convolve(in, c.convolution, c.residual ? &in : nullptr);
     }
     layer_test::maps operator()(const graph::inverted_residual& b, const layer_test::maps& in) const {
-        return gate_and_project(b, in, convolve(b.expand ? convolve(in, *b.expand) : in, b.depthwise));
+        layer_test::maps now = in;
+        for (const auto* c : {&b.entry, &b.expand, &b.depthwise})
+            if (*c) now = convolve(now, **c);
+        return gate_and_project(b, in, now);
     }
     layer_test::maps operator()(const graph::fused_inverted_residual& b, const layer_test::maps& in) const {
         return gate_and_project(b, in, convolve(in, b.expand));
     }
     layer_test::maps operator()(const graph::tail& t, const layer_test::maps& in) const {
-        layer_test::maps now = layer_test::naive::mean(convolve(in, t.convolution));
+        layer_test::maps now = layer_test::naive::mean(t.convolution ? convolve(in, *t.convolution) : in);
         if (t.hidden) now = layer_test::naive::product(now, *t.hidden, w.at(t.hidden->weights));
         return layer_test::naive::product(now, t.classifier, w.at(t.classifier.weights));
     }

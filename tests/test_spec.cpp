@@ -1,14 +1,18 @@
 #include "core_support.hpp"
 
+#include <gpunet/spec/rounding.hpp>
 #include <gpunet/spec/write.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace test_spec { // tests of a program are compiled together
@@ -97,12 +101,14 @@ TEST_CASE("what is written reads back equal") {
 
 TEST_CASE("every optional field is read and written") {
     const std::string text = list({
-        R"({"layer_type": "data", "img_resolution": [96, 128], "distill": true, "naming": "efficientnet_pytorch", "padding": "same", "bn_epsilon": 0.002, "expansion_rounding": "exact", "skip_unit_expansion": true})",
+        R"({"layer_type": "data", "img_resolution": [96, 128], "distill": true, "naming": "efficientnet_pytorch", "padding": "same", "bn_epsilon": 0.002, "expansion_rounding": "exact", "skip_unit_expansion": true, "act": "relu6", "se_ratio": 0.5, "se_from": "expanded", "se_divisor": 4, "se_round_limit": 0, "se_act": "relu", "se_gate": "hard_sigmoid"})",
         R"({"layer_type": "head_large", "num_in_channels": 3, "num_out_channels": 8, "kernel_size": 5, "stride": 1, "act": "gelu", "padding": 2, "bn_epsilon": 1e-05, "stage": 0})",
-        R"({"layer_type": "conv", "num_in_channels": 8, "num_out_channels": 8, "kernel_size": 7, "stride": 3, "groups": 4, "act": "silu", "padding": "valid", "bn_epsilon": 0.25, "stage": 1})",
+        R"({"layer_type": "conv", "num_in_channels": 8, "num_out_channels": 8, "kernel_size": 7, "stride": 3, "groups": 4, "residual": false, "act": "silu", "padding": "valid", "bn_epsilon": 0.25, "stage": 1})",
         R"({"layer_type": "irb", "num_in_channels": 8, "num_out_channels": 8, "kernel_size": 3, "stride": 1, "expansion": 7.67, "expansion_rounding": "multiple_of_8", "groups": 2, "residual": false, "use_se": true, "se_ratio": 0.125, "se_channels": 5, "se_act": "relu6", "se_gate": "hard_sigmoid", "skip_unit_expansion": false, "act": "hard_swish", "padding": "symmetric", "bn_epsilon": 1, "stage": 7})",
         R"({"layer_type": "fused_irb", "num_in_channels": 8, "num_out_channels": 8, "kernel_size": 1, "stride": 2, "expansion": 2, "expansion_rounding": "exact", "groups": 1, "residual": true, "use_se": false, "se_ratio": 64, "se_channels": 65536, "se_act": "identity", "se_gate": "sigmoid", "act": "relu", "padding": 0, "bn_epsilon": 1e-300, "stage": 1000})",
-        R"({"layer_type": "tail", "num_in_channels": 8, "num_out_channels": 16, "num_classes": 10, "tail_form": "conv_pool_conv_linear", "num_mid_channels": 24, "act": "swish", "padding": "same", "bn_epsilon": 0.5, "stage": 9})",
+        R"({"layer_type": "separable", "num_in_channels": 8, "num_out_channels": 8, "kernel_size": 3, "stride": 1, "residual": false, "use_se": true, "se_from": "input", "se_divisor": 8, "se_round_limit": 0.95, "space_to_depth": true, "stage": 2})",
+        R"({"layer_type": "uib", "num_in_channels": 8, "num_out_channels": 8, "kernel_size": 0, "start_kernel_size": 5, "stride": 2, "expansion": 3, "groups": 1, "residual": false, "stage": 2})",
+        R"({"layer_type": "tail", "num_in_channels": 8, "num_out_channels": 16, "num_classes": 10, "tail_form": "conv_pool_conv_linear", "num_mid_channels": 24, "pooled_norm": true, "act": "swish", "padding": "same", "bn_epsilon": 0.5, "stage": 9})",
     });
     const spec::network net = parse(text);
     CHECK(net.unknown_keys.empty());
@@ -154,7 +160,20 @@ TEST_CASE("every optional field is read and written") {
     CHECK(fused.bn_epsilon == 1e-300);
     CHECK(fused.stage == 1000);
 
-    const auto& end = std::get<spec::tail>(net.layers[4]);
+    CHECK(net.data.act == gpunet::activation::relu6);
+    CHECK(net.data.squeeze == spec::squeeze_rules{0.5, spec::squeeze_from::expanded, 4, 0.0, gpunet::activation::relu,
+                                                  gpunet::activation::hard_sigmoid});
+    const auto& separable = std::get<spec::separable>(net.layers[4]);
+    CHECK(separable.expansion == 1);
+    CHECK(separable.space_to_depth == true);
+    CHECK(separable.se_from == spec::squeeze_from::input);
+    CHECK(separable.se_divisor == 8);
+    CHECK(separable.se_round_limit == 0.95);
+    const auto& uib = std::get<spec::uib>(net.layers[5]);
+    CHECK((uib.kernel_size == 0 && uib.start_kernel_size == 5 && uib.stride == 2 && uib.expansion == 3));
+
+    const auto& end = std::get<spec::tail>(net.layers[6]);
+    CHECK(end.pooled_norm == true);
     CHECK(end.num_classes == 10);
     CHECK(end.form == spec::tail_form::conv_pool_conv_linear);
     CHECK(end.mid_channels == 24);
@@ -198,15 +217,18 @@ TEST_CASE("each name of each enumeration is read and written") {
         CHECK_THAT(gpunet::write_spec(net), Contains("\"padding\":\"" + std::string(name) + "\""));
         CHECK(parse(gpunet::write_spec(net)) == net);
     }
-    for (const auto& [key, names] :
-         {std::pair{"naming", spec::naming_names}, std::pair{"expansion_rounding", spec::rounding_names}})
+    const auto data_with = [](const std::string& key, const auto& names) {
         for (const std::string_view name : names) {
-            const spec::network net = parse(list({R"({"layer_type": "data", "img_resolution": 1, ")" +
-                                                      std::string(key) + "\": \"" + std::string(name) + "\"}",
-                                                  tail}));
-            CHECK_THAT(gpunet::write_spec(net), Contains("\"" + std::string(key) + "\":\"" + std::string(name) + "\""));
+            const spec::network net = parse(
+                list({R"({"layer_type": "data", "img_resolution": 1, ")" + key + "\": \"" + std::string(name) + "\"}",
+                      tail}));
+            CHECK_THAT(gpunet::write_spec(net), Contains("\"" + key + "\":\"" + std::string(name) + "\""));
             CHECK(parse(gpunet::write_spec(net)) == net);
         }
+    };
+    data_with("naming", spec::naming_names);
+    data_with("expansion_rounding", spec::rounding_names);
+    data_with("se_from", spec::squeeze_from_names);
     for (const std::string_view name : spec::tail_form_names) {
         const spec::network net =
             parse(list({data, R"({"layer_type": "tail", "num_in_channels": 8, "num_out_channels": 16, "tail_form": ")" +
@@ -267,8 +289,8 @@ TEST_CASE("a spec error names layer, kind, field, what was expected and what was
         {"data", R"("img_resolution": 64, "distill": "yes")",
          "layer 1 (data): distill: expected true or false, found \"yes\""},
         {"data", R"("img_resolution": 64, "distill": 1)", "layer 1 (data): distill: expected true or false, found 1"},
-        {"data", R"("img_resolution": 64, "naming": "timm")",
-         "layer 1 (data): naming: expected one of gpunet, efficientnet_pytorch, found \"timm\""},
+        {"data", R"("img_resolution": 64, "naming": "keras")",
+         "layer 1 (data): naming: expected one of gpunet, efficientnet_pytorch, timm, found \"keras\""},
         {"data", R"("img_resolution": 64, "padding": "SAME")",
          "layer 1 (data): padding: expected one of symmetric, same, valid, found \"SAME\""},
         {"data", R"("img_resolution": 64, "expansion_rounding": "up")",
@@ -357,9 +379,15 @@ TEST_CASE("a spec error names layer, kind, field, what was expected and what was
         {"fused_irb", block + R"(, "expansion": 2, "use_se": 1)",
          "layer 2 (fused_irb): use_se: expected true or false, found 1"},
         {"irb", block + R"(, "expansion": 2, "residual": "no")",
-         "layer 2 (irb): residual: expected true or false, found \"no\""},
+         "layer 2 (irb): residual: expected true, false or \"where_possible\", found \"no\""},
         {"irb", block + R"(, "expansion": 2, "se_ratio": 0)",
          "layer 2 (irb): se_ratio: expected a number above 0.0 and up to 64.0, found 0"},
+        {"irb", block + R"(, "expansion": 2, "se_from": "output")",
+         "layer 2 (irb): se_from: expected one of input, expanded, found \"output\""},
+        {"irb", block + R"(, "expansion": 2, "se_divisor": 0)",
+         "layer 2 (irb): se_divisor: expected an integer from 1 to 1024, found 0"},
+        {"irb", block + R"(, "expansion": 2, "se_round_limit": 1.5)",
+         "layer 2 (irb): se_round_limit: expected a number from 0 to 1, found 1.5"},
         {"irb", block + R"(, "expansion": 2, "se_channels": 0)",
          "layer 2 (irb): se_channels: expected an integer from 1 to 65536, found 0"},
         {"irb", block + R"(, "expansion": 2, "se_act": 3)",
@@ -374,11 +402,39 @@ TEST_CASE("a spec error names layer, kind, field, what was expected and what was
          "layer 2 (irb): groups: expected an integer from 1 to 65536, found 2.0"},
         {"irb", block + R"(, "expansion": 2, "skip_unit_expansion": 0)",
          "layer 2 (irb): skip_unit_expansion: expected true or false, found 0"},
+        {"separable", channels + R"(, "kernel_size": 4, "stride": 1)",
+         "layer 2 (separable): kernel_size: expected an odd integer from 1 to 31, found 4"},
+        {"separable", block + R"(, "space_to_depth": 2)",
+         "layer 2 (separable): space_to_depth: expected true or false, found 2"},
+        {"uib", channels + R"(, "kernel_size": 2, "stride": 1, "expansion": 2)",
+         "layer 2 (uib): kernel_size: expected 0 or an odd integer up to 31, found 2"},
+        {"uib", block + R"(, "expansion": 2, "start_kernel_size": 4)",
+         "layer 2 (uib): start_kernel_size: expected 0 or an odd integer up to 31, found 4"},
+        {"uib", block, "layer 2 (uib): expansion: expected a number above 0.0 and up to 64.0, found nothing"},
+        // Repetitions and scaling.
+        {"conv", block + R"(, "repeat": 0)", "layer 2 (conv): repeat: expected an integer from 1 to 1000, found 0"},
+        {"conv", block + R"(, "repeat": 500, "depth_multiplier": 3)",
+         "layer 2 (conv): repeat: expected at most 1000 when scaled, found 500"},
+        {"conv", block + R"(, "depth_multiplier": 0)",
+         "layer 2 (conv): depth_multiplier: expected a number above 0.0 and up to 64.0, found 0"},
+        {"conv", block + R"(, "width_multiplier": "2")",
+         "layer 2 (conv): width_multiplier: expected a number above 0.0 and up to 64.0, found \"2\""},
+        {"conv", R"("num_in_channels": 3, "num_out_channels": 65536, "width_multiplier": 2)",
+         "layer 2 (conv): num_out_channels: expected at most 65536 when scaled, found 65536"},
+        {"conv", block + R"(, "width_divisor": 0)",
+         "layer 2 (conv): width_divisor: expected an integer from 1 to 1024, found 0"},
+        {"data", R"("img_resolution": 64, "width_round_limit": -1)",
+         "layer 1 (data): width_round_limit: expected a number from 0 to 1, found -1"},
+        {"irb", block + R"(, "expansion": 2, "first_expansion": 0)",
+         "layer 2 (irb): first_expansion: expected a number above 0.0 and up to 64.0, found 0"},
         // The tail.
         {"tail", R"("num_in_channels": 8, "num_out_channels": 16, "num_classes": 0)",
          "layer 2 (tail): num_classes: expected an integer from 1 to 65536, found 0"},
         {"tail", R"("num_in_channels": 8, "num_out_channels": 16, "tail_form": "pool")",
-         "layer 2 (tail): tail_form: expected one of conv_pool_linear, conv_pool_conv_linear, found \"pool\""},
+         "layer 2 (tail): tail_form: expected one of conv_pool_linear, conv_pool_conv_linear, pool_conv_linear, found "
+         "\"pool\""},
+        {"tail", R"("num_in_channels": 8, "num_out_channels": 16, "pooled_norm": 1)",
+         "layer 2 (tail): pooled_norm: expected true or false, found 1"},
         {"tail", R"("num_in_channels": 8, "num_out_channels": 16, "num_mid_channels": {})",
          "layer 2 (tail): num_mid_channels: expected an integer from 1 to 65536, found {}"},
     };
@@ -398,6 +454,88 @@ TEST_CASE("what was found is shown short") {
                EndsWith(", found \"" + accents.substr(0, 56) + "..."));
     CHECK_THAT(refused(list({data, R"({"layer_type": ")" + accents + "\"}", tail})),
                StartsWith("net.json: layer 2 (" + accents.substr(0, 56) + "...): "));
+}
+
+namespace {
+
+/// Kind, channels in and out, and the stride of every layer but the tail.
+std::string shape_of(const spec::network& net) {
+    std::string text;
+    for (std::size_t i = 0; i + 1 < net.layers.size(); ++i) {
+        const spec::layer_base& l = spec::base_of(net.layers[i]);
+        text += std::string(spec::kind_name(net.layers[i])) + " " + std::to_string(l.in_channels) + "-" +
+                std::to_string(l.out_channels);
+        std::visit(
+            [&](const auto& x) {
+                if constexpr (requires { x.residual; })
+                    text += "/" + std::to_string(x.stride) + (x.residual ? *x.residual ? "+" : "-" : "");
+            },
+            net.layers[i]);
+        text += "; ";
+    }
+    return text;
+}
+
+std::string scaled(const std::string& all, const std::string& entry) {
+    return shape_of(parse(list({R"({"layer_type": "data", "img_resolution": 64)" + all + "}",
+                                R"({"layer_type": "head", "num_in_channels": 3, "num_out_channels": 32})", entry,
+                                R"({"layer_type": "tail", "num_out_channels": 16})"})));
+}
+
+} // namespace
+
+TEST_CASE("an entry with repetitions is several layers, the first with its stride") {
+    const std::string irb = R"({"layer_type": "irb", "num_out_channels": 24, "kernel_size": 3, "stride": 2, )";
+    CHECK(scaled("", irb + R"("expansion": 6, "repeat": 3})") == "head 3-32; irb 32-24/2; irb 24-24/1; irb 24-24/1; ");
+    CHECK(scaled("", irb + R"("expansion": 6})") == "head 3-32; irb 32-24/2; ");
+    CHECK(scaled("", irb + R"("expansion": 6, "repeat": 2, "residual": "where_possible"})") ==
+          "head 3-32; irb 32-24/2-; irb 24-24/1+; ");
+    const std::string conv = R"({"layer_type": "conv", "num_out_channels": 32, "kernel_size": 3, "stride": 1, )";
+    CHECK(scaled("", conv + R"("repeat": 2, "residual": "where_possible"})") ==
+          "head 3-32; conv 32-32/1+; conv 32-32/1+; ");
+    const spec::network net = parse(list(
+        {data, head,
+         R"({"layer_type": "separable", "num_out_channels": 64, "kernel_size": 3, "stride": 1, "space_to_depth": true, "repeat": 2, "residual": "where_possible", "x": 1})",
+         R"({"layer_type": "irb", "num_out_channels": 8, "kernel_size": 3, "stride": 1, "expansion": 6, "first_expansion": 1.5, "repeat": 3})",
+         tail}));
+    const auto& first = std::get<spec::separable>(net.layers[1]);
+    const auto& second = std::get<spec::separable>(net.layers[2]);
+    CHECK((first.space_to_depth == true && first.residual == false));
+    CHECK((!second.space_to_depth && second.residual == true));
+    CHECK(std::get<spec::irb>(net.layers[3]).expansion == 1.5);
+    CHECK(std::get<spec::irb>(net.layers[4]).expansion == 6);
+    CHECK(net.entries == std::vector<std::int64_t>{2, 3, 3, 4, 4, 4, 5});
+    REQUIRE(net.unknown_keys.size() == 1);
+    CHECK((net.unknown_keys[0].layer == 3 && net.unknown_keys[0].key == "x"));
+    CHECK(spec::where(net, 0) == "net.json: layer 2 (head)");
+    CHECK(spec::where(net, 3) == "net.json: layer 5 (irb, of entry 4)");
+    // Written out they are the same network.
+    CHECK(parse(gpunet::write_spec(net)) == net);
+    CHECK(refused(list({data, head, conv + R"("repeat": 999})", conv + R"("repeat": 2})", tail})) ==
+          "net.json: expected at most 1000 layers, found 1003");
+    CHECK(refused(list({data, head, conv + R"("repeat": 3})", tail})) ==
+          "net.json: layer 6 (tail, of entry 4): num_in_channels: expected 32 (what layer 5 gives), found 8");
+}
+
+TEST_CASE("widths and depths are scaled and rounded as EfficientNet's are") {
+    const std::string conv = R"({"layer_type": "conv", "num_out_channels": 40, "kernel_size": 1, "stride": 1)";
+    CHECK(scaled(R"(, "width_multiplier": 1.2)", conv + "}") == "head 3-40; conv 40-48/1; ");
+    CHECK(scaled(R"(, "width_multiplier": 1.2)", conv + R"(, "width_multiplier": 1})") == "head 3-40; conv 40-40/1; ");
+    CHECK(scaled(R"(, "width_multiplier": 0.66)", conv + "}") == "head 3-24; conv 24-24/1; "); // of 26.4, above 90 %
+    CHECK(scaled(R"(, "width_multiplier": 0.67)", conv + "}") == "head 3-24; conv 24-32/1; "); // of 26.8
+    CHECK(scaled(R"(, "width_multiplier": 0.67, "width_round_limit": 0)", conv + "}") == "head 3-24; conv 24-24/1; ");
+    CHECK(scaled(R"(, "width_multiplier": 1.2)", conv + R"(, "width_divisor": 32})") == "head 3-40; conv 40-64/1; ");
+    CHECK(scaled(R"(, "width_divisor": 16)", conv + "}") == "head 3-32; conv 32-40/1; "); // nothing is scaled
+    const std::string deep = "head 3-32; conv 32-40/1; conv 40-40/1; conv 40-40/1; ";
+    CHECK(scaled(R"(, "depth_multiplier": 1.1)", conv + R"(, "repeat": 2})") == deep);
+    CHECK(scaled(R"(, "depth_multiplier": 1.1)", conv + R"(, "repeat": 3, "depth_multiplier": 1})") == deep);
+    for (std::int64_t divisor : {8, 32})
+        for (int i = 1; i < 2000; ++i) { // in units of the divisor the rule is the same
+            const double v = i * 0.73, scale = static_cast<double>(divisor) / 8;
+            CHECK(spec::round_to_multiple(v * scale, divisor, 0.9) * 8 == spec::round_to_multiple(v, 8, 0.9) * divisor);
+        }
+    CHECK(spec::scaled_depth(4, 3.1) == 13);
+    CHECK(spec::scaled_depth(1, 1) == 1);
 }
 
 TEST_CASE("the chain of layers is checked") {
@@ -434,7 +572,8 @@ TEST_CASE("layers of no kind, or of an unknown kind, are refused") {
     CHECK(refused(list({data, R"({"layer_type": 5})", tail})) ==
           "net.json: layer 2: layer_type: expected a string, found 5");
     CHECK(refused(list({data, R"({"layer_type": "pool"})", tail})) ==
-          "net.json: layer 2 (pool): layer_type: expected one of head, head_large, conv, irb, fused_irb, tail, found "
+          "net.json: layer 2 (pool): layer_type: expected one of head, head_large, conv, irb, fused_irb, separable, "
+          "uib, tail, found "
           "\"pool\"");
     CHECK(refused(list({data, "[1, 2]", tail})) == "net.json: layer 2: expected an object, found [1,2]");
     CHECK(refused(list({data, "null"})) == "net.json: layer 2: expected an object, found null");

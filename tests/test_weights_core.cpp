@@ -135,9 +135,25 @@ TEST_CASE("synthetic weights of a whole network") {
         CHECK(values_of(plain, p.name) != values_of(salted, p.name));
     }
     CHECK(plain.size() == wanted);
-    // The third family's suffix for a residual branch.
-    CHECK(gpunet::detail::ends_residual_branch("_blocks.3._project_conv.weight"));
-    CHECK_FALSE(gpunet::detail::ends_residual_branch("_blocks.3._project_conv.bias"));
+    // Residual branches are weaker, by each family's names.
+    const std::vector<std::pair<std::string, double>> gains = {{"network.stage: 1 layer4.conv_pwl.weight", 0.85},
+                                                               {"network.stage: 1 irb4.body.6.weight", 0.85},
+                                                               {"_blocks.3._project_conv.weight", 0.85},
+                                                               {"_blocks.3._project_conv.bias", 1.4},
+                                                               {"blocks.3.1.conv_pwl.weight", 0.15},
+                                                               {"blocks.13.12.pw_proj.conv.weight", 0.15},
+                                                               {"blocks.13.0.conv_pwl.weight", 1.4},
+                                                               {"blocks.1.0.se.conv_expand.weight", 0.05},
+                                                               {"network.stage: 1 layer4.se.conv_expand.weight", 1.4},
+                                                               {"conv_stem.weight", 14.0},
+                                                               {"_conv_stem.weight", 1.4},
+                                                               {"blocks.", 1.4},
+                                                               {"blocks.3.1.conv_pw.weight", 1.4},
+                                                               {"conv_head.weight", 1.4}};
+    for (const auto& [name, gain] : gains) {
+        INFO(name);
+        CHECK(gpunet::detail::synthetic_gain(name) == gain);
+    }
     const gpunet::parameter batches{"x.num_batches_tracked", {}, gpunet::parameter_role::batches};
     std::vector<float> one = {7};
     gpunet::synthetic_values(batches, "", one);

@@ -16,11 +16,18 @@ def literal(text):
     return "\n     ".join(f'R"json({piece})json"' for piece in pieces)
 
 
+def view(document):
+    """The document as a string_view; with its length, for compilers that count so many characters themselves give up."""
+    compact = json.dumps(document, separators=(",", ":"))
+    return f"{{{literal(compact)}, {len(compact)}}}"
+
+
 def header():
     entries = []
     for path in sorted((ROOT / "models").glob("*.json")):
-        compact = json.dumps(json.loads(path.read_text()), separators=(",", ":"))
-        entries.append(f'    {{"models/{path.name}",\n     {literal(compact)}}},')
+        model = json.loads(path.read_text())
+        goldens = model.pop("goldens", [])
+        entries.append(f'    {{"models/{path.name}",\n     {view(model)},\n     {view(goldens)}}},')
     return (
         "// Generated from models/ by tools/embed_models.py; do not edit.\n"
         "// clang-format off\n"
@@ -30,7 +37,8 @@ def header():
         "namespace gpunet::detail {\n\n"
         "struct builtin_model {\n"
         "    std::string_view file;\n"
-        "    std::string_view text;\n"
+        "    std::string_view text;    // but for its goldens\n"
+        "    std::string_view goldens; // a list\n"
         "};\n\n"
         f"inline constexpr std::array<builtin_model, {len(entries)}> builtin_models = {{{{\n"
         + "\n".join(entries)

@@ -6,7 +6,7 @@ import numpy
 
 MASK = (1 << 64) - 1
 GOLDEN_RATIO = 0x9E3779B97F4A7C15
-RESIDUAL_BRANCH = (".conv_pwl.weight", ".body.6.weight", "._project_conv.weight")
+RESIDUAL_BRANCH = (".conv_pwl.weight", ".body.6.weight", "._project_conv.weight", ".pw_proj.conv.weight")
 
 
 def fnv1a(text):
@@ -35,6 +35,18 @@ def uniform(seed, count):
     return values
 
 
+def gain(name):
+    """How much stronger a weight's output is than its input, activations apart."""
+    if name == "conv_stem.weight":
+        return 14.0
+    timm, branch = name.startswith("blocks."), name.endswith(RESIDUAL_BRANCH)
+    if timm and name.endswith(".se.conv_expand.weight"):
+        return 0.05
+    if timm and branch and name.split(".")[2] != "0":
+        return 0.15
+    return 0.85 if branch and not timm else 1.4
+
+
 def parameter(name, shape, salt=""):
     """A parameter or buffer of a checkpoint, by its name there."""
     if name.endswith(".num_batches_tracked"):
@@ -43,8 +55,7 @@ def parameter(name, shape, salt=""):
     one, two = numpy.float32(1), numpy.float32(2)
     if len(shape) >= 2:
         fan_in = float(numpy.prod(shape[1:], dtype=numpy.int64))
-        gain = 0.85 if name.endswith(RESIDUAL_BRANCH) else 1.4
-        values = (two * u - one) * numpy.float32((3.0 / fan_in)**0.5 * gain)
+        values = (two * u - one) * numpy.float32((3.0 / fan_in)**0.5 * gain(name))
     elif name.endswith((".weight", ".running_var")):
         values = numpy.float32(0.75) + numpy.float32(0.5) * u
     else:

@@ -110,7 +110,8 @@ class execution_plan {
                 if constexpr (std::is_same_v<kind, graph::stem>)
                     return stem<B>(plan, body, input);
                 else if constexpr (std::is_same_v<kind, graph::conv>)
-                    return conv_bn_act<B>(plan, body.convolution, input);
+                    return conv_bn_act<B>(plan, body.convolution, input,
+                                          body.residual ? std::optional(input) : std::nullopt);
                 else if constexpr (std::is_same_v<kind, graph::inverted_residual>)
                     return inverted_residual<B>(plan, body, input);
                 else if constexpr (std::is_same_v<kind, graph::fused_inverted_residual>)

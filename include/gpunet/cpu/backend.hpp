@@ -80,8 +80,10 @@ class backend {
             if (residual && residual->scale())
                 residual = layout(describe(dims(batch, c.output), dnnl::memory::format_tag::nhwc));
             const auto pd = describe_convolution(engine_, batch, c, format_, residual);
+            std::vector<int> arguments = {DNNL_ARG_SRC};
+            if (residual) arguments.push_back(c.adds_last ? last_post_op(pd) : 0);
             auto result = make<dnnl::convolution_forward>(
-                what, pd, residual ? std::vector{DNNL_ARG_SRC, 0} : std::vector{DNNL_ARG_SRC},
+                what, pd, std::move(arguments),
                 {{DNNL_ARG_WEIGHTS,
                   cache.get(engine_, c.weights, weights.weights, plain_weights(c), pd.weights_desc())},
                  {DNNL_ARG_BIAS,
@@ -89,7 +91,7 @@ class backend {
             result.operands = {layout(pd.src_desc())};
             if (residual) {
                 result.operands.push_back(*residual);
-                result.in_place = 1;
+                if (!c.adds_last) result.in_place = 1;
             }
             return result;
         });
@@ -108,7 +110,7 @@ class backend {
             const auto plain = describe({d.outputs, d.inputs}, tag::oi);
             constants.emplace_back(DNNL_ARG_WEIGHTS,
                                    cache.get(engine_, d.weights, weights.weights, plain, pd.weights_desc()));
-            if (d.bias)
+            if (d.has_bias())
                 constants.emplace_back(DNNL_ARG_BIAS, cache.get(engine_, d.weights + ".bias", weights.bias,
                                                                 pd.bias_desc(), pd.bias_desc()));
             auto result = make<dnnl::inner_product_forward>(what, pd, {DNNL_ARG_SRC}, std::move(constants));
@@ -209,7 +211,8 @@ class backend {
         planned_step result = own_step(what, std::move(operation), {std::move(input)}, output);
         if (residual) {
             result.operands.push_back(operands[1].scale() && output.scale() ? operands[1] : output);
-            result.in_place = 1;
+            // What is added last is the convolution's own input: in place it would have to be copied.
+            if (!c.adds_last) result.in_place = 1;
         }
         return result;
     }
@@ -230,6 +233,12 @@ class backend {
 
     static layout blocks(std::int64_t batch, const graph::features& f) {
         return layout(describe(dims(batch, f), dnnl::memory::format_tag::nChw16c));
+    }
+
+    /// The argument of the last operation after a primitive's own.
+    template <class Descriptor>
+    static int last_post_op(const Descriptor& pd) {
+        return DNNL_ARG_ATTR_MULTIPLE_POST_OP(pd.get_primitive_attr().get_post_ops().len() - 1) | DNNL_ARG_SRC_1;
     }
 
     /// Vectors travel as N, C, 1, 1.

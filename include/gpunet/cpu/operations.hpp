@@ -56,7 +56,7 @@ inline dnnl::memory::desc plain_weights(const graph::convolution& c) {
     return describe({c.groups, out, in, c.kernel, c.kernel}, tag::goihw);
 }
 
-/// @param residual  the layout of a value to add before the activation, in place
+/// @param residual  the layout of a value to add: in place, or where c.adds_last an argument of the last post-op
 inline dnnl::convolution_forward::primitive_desc describe_convolution(const dnnl::engine& engine, std::int64_t batch,
                                                                       const graph::convolution& c, format f,
                                                                       const std::optional<layout>& residual) {
@@ -64,15 +64,19 @@ inline dnnl::convolution_forward::primitive_desc describe_convolution(const dnnl
     const auto any = [](const dnnl::memory::desc& d) { return describe(d.dims(), tag::any); };
     // A stem's few channels fit no block: oneDNN chooses for it.
     const bool stem = c.input.channels < 8;
-    const auto input = describe(dims(batch, c.input), stem ? tag::any : tag_of(f));
+    // Whoever adds a residual last adds its own input; in one format for both, and not as a sum, which oneDNN's fast
+    // convolutions have before the activation only.
+    const bool adds_last = residual && c.adds_last;
+    const auto input = adds_last ? residual->descriptor() : describe(dims(batch, c.input), stem ? tag::any : tag_of(f));
     const auto output = residual ? residual->descriptor() : describe(dims(batch, c.output), tag_of(f));
     const dnnl::convolution_forward::desc description(
         dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, input, any(plain_weights(c)),
         describe({c.output.channels}, tag::x), output, {c.stride, c.stride}, {c.padding.top, c.padding.left},
         {c.padding.bottom, c.padding.right});
     dnnl::post_ops ops;
-    if (residual) ops.append_sum(1.0F);
+    if (residual && !adds_last) ops.append_sum(1.0F);
     append(ops, c.act);
+    if (adds_last) ops.append_binary(dnnl::algorithm::binary_add, residual->descriptor());
     dnnl::primitive_attr a = attributes();
     a.set_post_ops(ops);
     return {description, a, engine};
@@ -86,8 +90,8 @@ inline dnnl::inner_product_forward::primitive_desc describe_dense(const dnnl::en
     const auto weights = describe({d.outputs, d.inputs}, tag::any);
     const auto inference = dnnl::prop_kind::forward_inference;
     const product::desc description =
-        d.bias ? product::desc(inference, input, weights, describe({d.outputs}, tag::x), output)
-               : product::desc(inference, input, weights, output);
+        d.has_bias() ? product::desc(inference, input, weights, describe({d.outputs}, tag::x), output)
+                     : product::desc(inference, input, weights, output);
     dnnl::post_ops ops;
     append(ops, d.act);
     dnnl::primitive_attr a = attributes();

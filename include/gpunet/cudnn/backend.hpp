@@ -138,7 +138,7 @@ class backend {
         k.act = d.act;
         k.multiprocessors = multiprocessors();
         const auto w = packed_weights(cache, d.weights + " dense", k, weights);
-        const auto b = d.bias ? vector(cache, d.weights, d.outputs, weights) : pending_weights();
+        const auto b = d.has_bias() ? vector(cache, d.weights, d.outputs, weights) : pending_weights();
         const std::size_t offset = sums ? in.sums_offset() : 0;
         const auto read = static_cast<std::size_t>(n * d.inputs * 4 * std::max<std::int64_t>(1, in.rows));
         planned_step result = launch(k, text(d), count(d, n) + read, n * d.inputs * d.outputs, {w, b},

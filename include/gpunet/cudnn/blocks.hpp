@@ -48,21 +48,21 @@ class inverted_residual<cudnn::backend<T>> {
     using backend_type = cudnn::backend<T>;
     using value_type = value<cudnn::layout>;
 
-    inverted_residual(planner<backend_type>& plan, const graph::inverted_residual& block, const value_type& input)
-        : expand_(block.expand ? std::optional(expand(plan, *block.expand, input)) : std::nullopt),
-          depthwise_(depthwise(plan, block, expand_ ? expand_->output() : input)),
-          squeeze_excite_(block.squeeze_excite ? std::optional<gpunet::squeeze_excite<backend_type>>(
-                                                     std::in_place, plan, *block.squeeze_excite, block.depthwise.output,
-                                                     depthwise_.output())
-                                               : std::nullopt),
-          project_(plan.place(block.project, squeeze_excite_ ? squeeze_excite_->output() : depthwise_.output(),
-                              block.residual ? std::optional(input) : std::nullopt)) {}
+    inverted_residual(planner<backend_type>& plan, const graph::inverted_residual& block, const value_type& input) {
+        value_type now = input;
+        if (block.entry) now = entry_.emplace(plan.place(*block.entry, now)).output();
+        if (block.expand) now = expand_.emplace(expand(plan, block, now)).output();
+        if (block.depthwise) now = depthwise_.emplace(depthwise(plan, block, now)).output();
+        if (block.squeeze_excite)
+            now = squeeze_excite_.emplace(plan, *block.squeeze_excite, block.project.input, now).output();
+        project_ = plan.place(block.project, now, block.residual ? std::optional(input) : std::nullopt);
+    }
 
     const value_type& output() const noexcept { return project_.output(); }
 
     void run(cudnn::memory& memory) const {
-        if (expand_) expand_->run(memory);
-        depthwise_.run(memory);
+        for (const auto* part : {&entry_, &expand_, &depthwise_})
+            if (*part) (*part)->run(memory);
         if (squeeze_excite_) squeeze_excite_->run(memory);
         project_.run(memory);
     }
@@ -70,19 +70,19 @@ class inverted_residual<cudnn::backend<T>> {
   private:
     using piece = placed<backend_type>;
 
-    static piece expand(planner<backend_type>& plan, const graph::convolution& c, const value_type& input) {
+    static piece expand(planner<backend_type>& plan, const graph::inverted_residual& block, const value_type& input) {
+        const graph::convolution& c = *block.expand;
         const bool fused = c.act == activation::identity || c.act == activation::relu || c.groups > 1;
-        return fused ? plan.place(c, input) : plan.place_special(cudnn::deferred{c}, {input});
+        return fused || !block.depthwise ? plan.place(c, input) : plan.place_special(cudnn::deferred{c}, {input});
     }
     static piece depthwise(planner<backend_type>& plan, const graph::inverted_residual& block,
                            const value_type& input) {
-        const graph::convolution& c = block.depthwise;
+        const graph::convolution& c = *block.depthwise;
         const bool sums = block.squeeze_excite && c.depthwise() && c.kernel <= 7;
         return sums ? plan.place_special(cudnn::depthwise_with_sums{c}, {input}) : plan.place(c, input);
     }
 
-    std::optional<piece> expand_;
-    piece depthwise_;
+    std::optional<piece> entry_, expand_, depthwise_;
     std::optional<gpunet::squeeze_excite<backend_type>> squeeze_excite_;
     piece project_;
 };

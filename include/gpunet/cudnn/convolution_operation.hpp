@@ -49,7 +49,8 @@ inline void check_range(const std::string& name, std::span<const float> weights,
                                     std::to_string(w) + "; use bf16");
 }
 
-/// Operands: the input; the residual, if there is one.
+/// Operands: the input; the residual, if there is one. A residual that is added after the activation is added by a
+/// kernel of ours: cuDNN's precompiled engines have the other order only.
 class convolution_operation final : public operation {
   public:
     /// @param weights  must live as long as the cache
@@ -69,7 +70,8 @@ class convolution_operation final : public operation {
         problem_.stride = c.stride;
         problem_.padding = c.padding;
         problem_.act = c.act;
-        problem_.residual = residual;
+        adds_last_ = residual && c.adds_last;
+        problem_.residual = residual && !adds_last_;
         if (c.groups > 1) return; // padded groups are no longer groups
         future_ = s.plans().get(problem_);
         filters_ = cache.get(s, c.weights + " filters", [c, &weights, type] {
@@ -84,18 +86,12 @@ class convolution_operation final : public operation {
         void* const y = m.at(slots.output);
         void* const x = m.at(slots.operands[0]);
         void* const residual = problem_.residual ? m.at(slots.operands[1]) : nullptr;
-        if (!plan_) return run_directly(m, x, residual, y);
-        std::array<binding, 5> tensors = {{{uid::x, x},
-                                           {uid::w, const_cast<std::byte*>(address<std::byte>(filters_))},
-                                           {uid::y, y},
-                                           {uid::bias, const_cast<std::byte*>(address<std::byte>(bias_))},
-                                           {uid::residual, residual}}};
-        session_.execute(*plan_, m.recording()->get(), std::span(tensors).first(residual ? 5 : 4),
-                         plan_->workspace() > 0 ? m.at(*slots.workspace) : nullptr);
-        if (!after_) return;
-        auto p = cuda::kernels::parameters(*after_);
+        plan_ ? run_plan(m, slots, x, residual, y) : run_directly(m, x, residual, y);
+        if (!sum_) return;
+        auto p = cuda::kernels::parameters(*sum_);
         p.input = p.output = y;
-        launch(m, cuda::kernels::describe(*after_), module_, p);
+        p.residual = m.at(slots.operands[1]);
+        launch(m, cuda::kernels::describe(*sum_), sum_module_, p);
     }
 
     step_info info() const override {
@@ -114,6 +110,7 @@ class convolution_operation final : public operation {
         } else {
             i.implementation = "kernel convolution";
         }
+        if (sum_) i.implementation += ", then kernel pointwise";
         return i;
     }
 
@@ -123,6 +120,20 @@ class convolution_operation final : public operation {
     }
 
   private:
+    void run_plan(memory& m, const step_slots& slots, void* x, void* residual, void* y) const {
+        std::array<binding, 5> tensors = {{{uid::x, x},
+                                           {uid::w, const_cast<std::byte*>(address<std::byte>(filters_))},
+                                           {uid::y, y},
+                                           {uid::bias, const_cast<std::byte*>(address<std::byte>(bias_))},
+                                           {uid::residual, residual}}};
+        session_.execute(*plan_, m.recording()->get(), std::span(tensors).first(residual ? 5 : 4),
+                         plan_->workspace() > 0 ? m.at(*slots.workspace) : nullptr);
+        if (!after_) return;
+        auto p = cuda::kernels::parameters(*after_);
+        p.input = p.output = y;
+        launch(m, cuda::kernels::describe(*after_), module_, p);
+    }
+
     /// Waits for the fused plan; without one, for the convolution alone and a kernel for its activation; without that,
     /// for the kernel that does any convolution.
     void resolve() const {
@@ -133,12 +144,7 @@ class convolution_operation final : public operation {
                 plain.act = activation::identity;
                 plan_ = session_.plans().get(plain).get().plan;
                 if (plan_) {
-                    cuda::kernels::pointwise p;
-                    p.type = type_;
-                    p.n = n_;
-                    p.channels = convolution_.output.channels;
-                    p.height = problem_.oh;
-                    p.width = problem_.ow;
+                    cuda::kernels::pointwise p = output_map();
                     p.act = problem_.act;
                     after_ = p;
                     module_ = session_.kernel(cuda::kernels::describe(p));
@@ -169,10 +175,27 @@ class convolution_operation final : public operation {
                                       });
                 bias_ = bias(cuda::element::float32);
             }
-            if (module_.valid()) module_.get();
+            if (adds_last_) {
+                cuda::kernels::pointwise& p = sum_.emplace(output_map());
+                p.residual = true;
+                sum_module_ = session_.kernel(cuda::kernels::describe(p));
+            }
+            for (const pending_module& m : {module_, sum_module_})
+                if (m.valid()) m.get();
             filters_.get();
             bias_.get();
         });
+    }
+
+    /// Something to be done to each element of the output.
+    cuda::kernels::pointwise output_map() const {
+        cuda::kernels::pointwise p;
+        p.type = type_;
+        p.n = n_;
+        p.channels = convolution_.output.channels;
+        p.height = problem_.oh;
+        p.width = problem_.ow;
+        return p;
     }
 
     pending_weights bias(cuda::element of) const {
@@ -203,12 +226,13 @@ class convolution_operation final : public operation {
     device_weights& cache_;
     step_info info_;
     convolution_problem problem_;
+    bool adds_last_ = false;
     std::shared_future<stored_plan> future_;
     mutable std::once_flag resolved_;
     mutable std::shared_ptr<const plan> plan_;
-    mutable std::optional<cuda::kernels::pointwise> after_;
+    mutable std::optional<cuda::kernels::pointwise> after_, sum_;
     mutable std::optional<cuda::kernels::convolution> direct_;
-    mutable pending_module module_;
+    mutable pending_module module_, sum_module_;
     mutable pending_weights filters_, bias_;
 };
 

@@ -115,6 +115,16 @@ class object_reader {
         return value ? std::optional(as_number(key, *value, above, high)) : std::nullopt;
     }
 
+    /// From 0 to 1.
+    std::optional<double> optional_share(const std::string& key) {
+        const json* value = find(key);
+        if (!value) return std::nullopt;
+        if (value->is_number() && value->template get<double>() == 0) return 0.0;
+        if (!value->is_number() || !(value->template get<double>() > 0 && value->template get<double>() <= 1))
+            fail(key, "a number from 0 to 1", *value);
+        return value->template get<double>();
+    }
+
     std::optional<bool> optional_boolean(const std::string& key) {
         const json* value = find(key);
         if (!value) return std::nullopt;

@@ -24,8 +24,9 @@ constexpr counts count(const convolution& c) noexcept {
     return {weights + 2 * c.output.channels, weights * c.output.size.height * c.output.size.width};
 }
 
-constexpr counts count(const dense& d) noexcept {
-    return {d.inputs * d.outputs + (d.bias ? d.outputs : 0), d.inputs * d.outputs};
+inline counts count(const dense& d) noexcept {
+    const std::int64_t added = (d.bias ? d.outputs : 0) + (d.norm.empty() ? 0 : 2 * d.outputs);
+    return {d.inputs * d.outputs + added, d.inputs * d.outputs};
 }
 
 inline counts count(const block& b) {

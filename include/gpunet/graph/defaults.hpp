@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace gpunet::graph::detail {
@@ -20,19 +21,18 @@ class defaults {
 
     gpunet::detail::dialect names() const {
         using gpunet::detail::dialect;
-        if (data_.naming.value_or(spec::naming::gpunet) == spec::naming::efficientnet_pytorch)
-            return dialect::efficientnet_pytorch;
+        switch (data_.naming.value_or(spec::naming::gpunet)) {
+        case spec::naming::efficientnet_pytorch: return dialect::efficientnet_pytorch;
+        case spec::naming::timm: return dialect::timm;
+        case spec::naming::gpunet: break;
+        }
         return distilled_ ? dialect::distilled : dialect::plain;
     }
 
     /// In distilled networks relu, whatever "act" says, but in a conv. A plain head's default is swish.
-    activation act(const spec::layer_base& l) const {
-        return distilled_ ? activation::relu : l.act.value_or(activation::relu);
-    }
-    activation act(const spec::head& l) const {
-        return distilled_ ? activation::relu : l.act.value_or(activation::swish);
-    }
-    activation act(const spec::conv& l) const { return l.act.value_or(activation::relu); }
+    activation act(const spec::layer_base& l) const { return distilled_ ? activation::relu : act(l, activation::relu); }
+    activation act(const spec::head& l) const { return distilled_ ? activation::relu : act(l, activation::swish); }
+    activation act(const spec::conv& l) const { return act(l, activation::relu); }
 
     /// Of batch norm.
     double epsilon(const spec::layer_base& l) const { return epsilon(l, distilled_ ? 1e-5 : 1e-3); }
@@ -64,27 +64,35 @@ class defaults {
         return std::llround(width);
     }
 
-    /// Channels inside squeeze-excite on `width` channels. @throws spec_error where it cannot be
-    std::int64_t squeezed_width(const spec::expansion_base& l, std::int64_t width, const std::string& where) const {
+    /// Channels inside squeeze-excite on `width` channels, which are the block's input times `expansion`.
+    /// @throws spec_error where it cannot be
+    std::int64_t squeezed_width(const spec::expansion_base& l, std::int64_t width, double expansion,
+                                const std::string& where) const {
         if (distilled_) throw spec_error(where + ": use_se: expected false in a distilled network, found true");
         if (l.se_channels) return *l.se_channels;
-        const double exact = static_cast<double>(width) * (l.se_ratio.value_or(0.25) / l.expansion);
+        const spec::squeeze_rules& all = data_.squeeze;
+        const double ratio = either(l.se_ratio, all.se_ratio, 0.25);
+        const bool of_input = either(l.se_from, all.se_from, spec::squeeze_from::input) == spec::squeeze_from::input;
+        const double exact = static_cast<double>(width) * (of_input ? ratio / expansion : ratio);
         if (!(exact < static_cast<double>(max_squeezed_channels)))
             throw spec_error(where + ": se_ratio: expected a squeeze width below " +
                              std::to_string(max_squeezed_channels) + ", found " + std::to_string(width) + " * (" +
-                             std::to_string(l.se_ratio.value_or(0.25)) + " / expansion)");
-        return round_half_to_even(exact);
+                             std::to_string(ratio) + (of_input ? " / expansion)" : ")"));
+        const std::int64_t divisor = either(l.se_divisor, all.se_divisor, std::int64_t{1});
+        if (divisor == 1) return round_half_to_even(exact);
+        return spec::round_to_multiple(exact, divisor, either(l.se_round_limit, all.se_round_limit, 0.9));
+    }
+
+    activation squeeze_act(const spec::expansion_base& l) const {
+        return either(l.se_act, data_.squeeze.se_act, act(l));
+    }
+    activation gate(const spec::expansion_base& l) const {
+        return either(l.se_gate, data_.squeeze.se_gate, activation::sigmoid);
     }
 
     /// @throws spec_error where a residual is asked for that cannot be
-    bool residual(const spec::expansion_base& l, const std::string& where) const {
-        const bool possible = l.stride == 1 && l.in_channels == l.out_channels;
-        if (l.residual.value_or(false) && !possible)
-            throw spec_error(where + ": residual: expected stride 1 and equal channels, found stride " +
-                             std::to_string(l.stride) + ", " + std::to_string(l.in_channels) + " and " +
-                             std::to_string(l.out_channels));
-        return l.residual.value_or(possible);
-    }
+    bool residual(const spec::expansion_base& l, const std::string& where) const { return residual(l, true, where); }
+    bool residual(const spec::conv& l, const std::string& where) const { return residual(l, false, where); }
 
     spec::tail_form form(const spec::tail& l) const {
         using spec::tail_form;
@@ -93,6 +101,23 @@ class defaults {
 
   private:
     static constexpr std::int64_t max_squeezed_channels = 1 << 20; // a bound for the arithmetic that follows
+
+    template <class T>
+    static T either(const std::optional<T>& own, const std::optional<T>& all, T otherwise) {
+        return own ? *own : all.value_or(otherwise);
+    }
+
+    activation act(const spec::layer_base& l, activation by_kind) const { return either(l.act, data_.act, by_kind); }
+
+    template <class Layer>
+    static bool residual(const Layer& l, bool by_kind, const std::string& where) {
+        const bool possible = l.stride == 1 && l.in_channels == l.out_channels;
+        if (l.residual.value_or(false) && !possible)
+            throw spec_error(where + ": residual: expected stride 1 and equal channels, found stride " +
+                             std::to_string(l.stride) + ", " + std::to_string(l.in_channels) + " and " +
+                             std::to_string(l.out_channels));
+        return l.residual.value_or(by_kind && possible);
+    }
 
     double epsilon(const spec::layer_base& l, double by_dialect) const {
         return l.bn_epsilon.value_or(data_.bn_epsilon.value_or(by_dialect));

@@ -4,15 +4,16 @@
 #include <gpunet/error.hpp>
 #include <gpunet/graph/count.hpp>
 #include <gpunet/graph/defaults.hpp>
+#include <gpunet/graph/lower_parts.hpp>
 #include <gpunet/graph/network.hpp>
-#include <gpunet/graph/rules.hpp>
 #include <gpunet/limits.hpp>
 #include <gpunet/spec/network.hpp>
 #include <gpunet/weights/names.hpp>
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -20,14 +21,10 @@ namespace gpunet::graph {
 
 namespace detail {
 
-using gpunet::detail::layer_names;
-using gpunet::detail::part;
-
-/// Lowers layer after layer, carrying the feature map's size along.
-class lowering {
+/// Lowers layer after layer.
+class lowering : part_lowering {
   public:
-    lowering(const spec::network& net, extent2 size, const limits& caps)
-        : net_(net), caps_(caps), defaults_(net.data), now_{spec::base_of(net.layers.front()).in_channels, size} {}
+    using part_lowering::part_lowering;
 
     network run() {
         network out;
@@ -38,8 +35,12 @@ class lowering {
             b.kind = spec::kind_name(net_.layers[i]);
             b.stage = spec::base_of(net_.layers[i]).stage;
             b.input = now_;
-            where_ = net_.source + ": layer " + std::to_string(b.layer) + " (" + b.kind + ")";
-            const layer_names names(defaults_.names(), {b.kind, b.layer, b.stage, residual_blocks_}, where_);
+            where_ = spec::where(net_, i);
+            count_stage(i);
+            const layer_names names(
+                defaults_.names(),
+                {kind_for_names(net_.layers[i]), b.layer, b.stage, residual_blocks_, stages_ - 1, place_in_stage_},
+                where_);
             b.body = std::visit([&](const auto& l) { return block::kinds(lower(l, names)); }, net_.layers[i]);
             b.output = now_;
             if (const auto* t = std::get_if<tail>(&b.body)) b.output = {t->classifier.outputs, {1, 1}};
@@ -54,6 +55,24 @@ class lowering {
     }
 
   private:
+    /// Moves on to layer i within its stage, or to the next one.
+    void count_stage(std::size_t i) {
+        const bool first = i == 0 || is_stem(net_.layers[i - 1]);
+        const bool begins = first || spec::base_of(net_.layers[i]).stage != spec::base_of(net_.layers[i - 1]).stage;
+        if (begins && !is_stem(net_.layers[i])) ++stages_;
+        place_in_stage_ = begins ? 0 : place_in_stage_ + 1;
+    }
+    static bool is_stem(const spec::layer& l) {
+        return std::holds_alternative<spec::head>(l) || std::holds_alternative<spec::head_large>(l);
+    }
+    /// timm calls an inverted residual without expansion a separable one.
+    std::string_view kind_for_names(const spec::layer& l) const {
+        const auto* irb = std::get_if<spec::irb>(&l);
+        const bool separable =
+            irb && defaults_.skips_expansion(*irb) && defaults_.names() == gpunet::detail::dialect::timm;
+        return separable ? "separable" : spec::kind_name(l);
+    }
+
     stem lower(const spec::head& l, const layer_names& names) {
         stem s;
         s.convolutions.push_back(stem_convolution(l, l.stride.value_or(2), names(part::conv), names(part::conv_norm)));
@@ -81,26 +100,62 @@ class lowering {
         c.stride = l.stride;
         c.groups = l.groups.value_or(1);
         c.act = defaults_.act(l);
-        return {finish(std::move(c), l.out_channels, defaults_.padding(l))};
+        const bool residual = defaults_.residual(l, where_);
+        c.adds_last = residual && c.act != activation::identity;
+        return {finish(std::move(c), l.out_channels, defaults_.padding(l)), residual};
     }
 
     inverted_residual lower(const spec::irb& l, const layer_names& names) {
         inverted_residual b;
         b.residual = defaults_.residual(l, where_);
-        if (!defaults_.skips_expansion(l)) {
-            convolution c = start(l, names(part::expand), names(part::expand_norm));
-            c.groups = l.groups.value_or(1);
+        if (!defaults_.skips_expansion(l)) b.expand = expansion(l, names);
+        b.depthwise = depthwise(l, names, l.kernel_size, l.stride, defaults_.padding(l));
+        b.squeeze_excite = gate(l, names, l.expansion);
+        b.project = project(l, names);
+        return b;
+    }
+
+    inverted_residual lower(const spec::separable& l, const layer_names& names) {
+        inverted_residual b;
+        b.residual = defaults_.residual(l, where_);
+        std::int64_t kernel = l.kernel_size;
+        spec::padding padding = defaults_.padding(l);
+        double expansion = 1;
+        if (l.space_to_depth.value_or(false)) {
+            convolution c = start(l, names(part::entry), names(part::entry_norm));
+            c.kernel = c.stride = 2;
             c.act = defaults_.act(l);
-            b.expand = finish(std::move(c), defaults_.expanded_width(l, where_), {});
+            expansion = 4;
+            b.entry = finish(std::move(c), 4 * l.in_channels, spec::padding_rule::same);
+            b.residual = b.residual && l.residual.value_or(false);
+            if (b.residual) throw spec_error(where_ + ": residual: expected none beside space_to_depth, found true");
+            kernel = (kernel + 1) / 2;
+            if (kernel % 2 == 0) padding = spec::padding_rule::same;
         }
-        convolution c = start(l, names(part::depthwise), names(part::depthwise_norm));
-        const std::int64_t width = c.input.channels;
-        c.kernel = l.kernel_size;
-        c.stride = l.stride;
-        c.groups = width;
-        c.act = defaults_.act(l);
-        b.depthwise = finish(std::move(c), width, defaults_.padding(l));
-        b.squeeze_excite = gate(l, names);
+        b.depthwise = depthwise(l, names, kernel, l.stride, padding);
+        b.squeeze_excite = gate(l, names, expansion);
+        b.project = project(l, names);
+        return b;
+    }
+
+    /// The stride is that of the middle convolution, or else of the one before the expansion.
+    inverted_residual lower(const spec::uib& l, const layer_names& names) {
+        inverted_residual b;
+        b.residual = defaults_.residual(l, where_);
+        const std::int64_t start_kernel = l.start_kernel_size.value_or(0);
+        if (l.kernel_size == 0 && start_kernel == 0 && l.stride > 1)
+            throw spec_error(where_ + ": stride: expected 1 where both kernels are 0, found " +
+                             std::to_string(l.stride));
+        if (start_kernel > 0) {
+            convolution c = start(l, names(part::entry), names(part::entry_norm));
+            c.kernel = start_kernel;
+            c.stride = l.kernel_size > 0 ? 1 : l.stride;
+            c.groups = c.input.channels;
+            b.entry = finish(std::move(c), l.in_channels, defaults_.padding(l));
+        }
+        b.expand = expansion(l, names);
+        if (l.kernel_size > 0) b.depthwise = depthwise(l, names, l.kernel_size, l.stride, defaults_.padding(l));
+        b.squeeze_excite = gate(l, names, l.expansion);
         b.project = project(l, names);
         return b;
     }
@@ -114,78 +169,36 @@ class lowering {
         c.groups = l.groups.value_or(1);
         c.act = defaults_.act(l);
         b.expand = finish(std::move(c), defaults_.expanded_width(l, where_), defaults_.padding(l));
-        b.squeeze_excite = gate(l, names);
+        b.squeeze_excite = gate(l, names, l.expansion);
         b.project = project(l, names);
         return b;
     }
 
     tail lower(const spec::tail& l, const layer_names& names) {
-        const bool hidden = defaults_.form(l) == spec::tail_form::conv_pool_conv_linear;
-        const std::int64_t width = hidden ? l.mid_channels.value_or(1152) : l.out_channels;
+        using spec::tail_form;
+        const tail_form form = defaults_.form(l);
+        const std::int64_t width =
+            form == tail_form::conv_pool_conv_linear ? l.mid_channels.value_or(1152) : l.out_channels;
         tail t;
-        convolution c = start(l, names(part::conv), names(part::conv_norm));
-        c.act = defaults_.act(l);
-        t.convolution = finish(std::move(c), width, {});
-        if (hidden) t.hidden = dense{names(part::hidden), width, l.out_channels, false, true, defaults_.act(l)};
+        t.input = now_;
+        if (form != tail_form::pool_conv_linear) {
+            convolution c = start(l, names(part::conv), names(part::conv_norm));
+            c.act = defaults_.act(l);
+            t.convolution = finish(std::move(c), width, {});
+        }
+        if (form != tail_form::conv_pool_linear) {
+            t.hidden = dense{names(part::hidden), now_.channels, l.out_channels, false, true, defaults_.act(l)};
+            if (l.pooled_norm.value_or(false)) {
+                t.hidden->norm = names(part::hidden_norm);
+                t.hidden->epsilon = defaults_.epsilon(l);
+            }
+        }
         t.classifier = dense{names(part::classifier), l.out_channels, l.num_classes.value_or(1000)};
         return t;
     }
 
-    template <class Layer>
-    convolution project(const Layer& l, const layer_names& names) {
-        convolution c = start(l, names(part::project), names(part::project_norm));
-        c.groups = l.groups.value_or(1);
-        ++residual_blocks_;
-        return finish(std::move(c), l.out_channels, {});
-    }
-
-    /// Squeeze-excite on the current feature map.
-    std::optional<squeeze_excite> gate(const spec::expansion_base& l, const layer_names& names) const {
-        if (!l.use_se.value_or(false)) return std::nullopt;
-        const std::int64_t width = now_.channels, squeezed = defaults_.squeezed_width(l, width, where_);
-        squeeze_excite se;
-        se.squeeze = dense{names(part::squeeze), width, squeezed, true, true, l.se_act.value_or(defaults_.act(l))};
-        se.excite = dense{names(part::excite), squeezed, width, true, true, l.se_gate.value_or(activation::sigmoid)};
-        return se;
-    }
-
-    /// A convolution of the current feature map; the caller fills in kernel, stride, groups and activation.
-    template <class Layer>
-    convolution start(const Layer& l, std::string weights, std::string norm) const {
-        convolution c;
-        c.weights = std::move(weights);
-        c.norm = std::move(norm);
-        c.input = now_;
-        c.epsilon = defaults_.epsilon(l);
-        return c;
-    }
-
-    /// Settles padding and output, and moves the current feature map there.
-    convolution finish(convolution c, std::int64_t channels, const spec::padding& rule) {
-        if (c.input.channels % c.groups != 0 || channels % c.groups != 0)
-            throw spec_error(where_ + ": groups: expected a divisor of " + std::to_string(c.input.channels) + " and " +
-                             std::to_string(channels) + " channels, found " + std::to_string(c.groups));
-        c.padding = resolve(rule, c.input.size, c.kernel, c.stride);
-        c.output = {channels, output_extent(c.input.size, c.kernel, c.stride, c.padding)};
-        if (c.output.size.height < 1 || c.output.size.width < 1)
-            throw spec_error(where_ + ": input of " + std::to_string(c.input.size.height) + " x " +
-                             std::to_string(c.input.size.width) + " pixels is too small for a kernel of " +
-                             std::to_string(c.kernel));
-        const std::int64_t area = c.output.size.height * c.output.size.width;
-        if (area > caps_.max_activation_bytes / 4 / channels)
-            throw spec_error(where_ + ": expected activations of at most " +
-                             std::to_string(caps_.max_activation_bytes) + " bytes a picture, found more");
-        now_ = c.output;
-        return c;
-    }
-
-    const spec::network& net_;
-    const limits& caps_;
-    defaults defaults_;
-    features now_;
     std::int64_t parameters_ = 0;
-    std::int64_t residual_blocks_ = 0;
-    std::string where_;
+    std::int64_t stages_ = 0, place_in_stage_ = 0;
 };
 
 } // namespace detail

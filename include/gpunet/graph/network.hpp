@@ -39,12 +39,13 @@ struct convolution {
     std::int64_t groups = 1;
     double epsilon = 0; // of the batch norm
     activation act = activation::identity;
+    bool adds_last = false; // a residual is added after the activation and not before
 
     bool depthwise() const noexcept { return groups == input.channels && groups == output.channels && groups > 1; }
     friend bool operator==(const convolution&, const convolution&) = default;
 };
 
-/// A matrix product on one vector per picture, then an activation.
+/// A matrix product on one vector per picture, perhaps with batch norm, then an activation.
 struct dense {
     std::string weights; // the parameters' name less ".weight" and ".bias"
     std::int64_t inputs = 0;
@@ -52,6 +53,11 @@ struct dense {
     bool bias = true;
     bool as_convolution = false; // the weights are stored as O, I, 1, 1 and not as O, I
     activation act = activation::identity;
+    std::string norm{}; // as a convolution's; empty where there is none
+    double epsilon = 0; // of the batch norm
+
+    /// Whether something is added, batch norm's part included.
+    bool has_bias() const noexcept { return bias || !norm.empty(); }
     friend bool operator==(const dense&, const dense&) = default;
 };
 
@@ -68,16 +74,19 @@ struct stem {
     friend bool operator==(const stem&, const stem&) = default;
 };
 
-/// A single convolution.
+/// A single convolution, plus the input where `residual`.
 struct conv {
     graph::convolution convolution;
+    bool residual = false;
     friend bool operator==(const conv&, const conv&) = default;
 };
 
-/// [1x1 expansion,] depthwise, [squeeze-excite,] 1x1 projection, plus the input where `residual`.
+/// [Entry,] [1x1 expansion,] [depthwise,] [squeeze-excite,] 1x1 projection, plus the input where `residual`. The entry
+/// is space-to-depth's 2x2 convolution or a depthwise one.
 struct inverted_residual {
+    std::optional<convolution> entry;
     std::optional<convolution> expand;
-    convolution depthwise;
+    std::optional<convolution> depthwise;
     std::optional<graph::squeeze_excite> squeeze_excite;
     convolution project;
     bool residual = false;
@@ -93,9 +102,10 @@ struct fused_inverted_residual {
     friend bool operator==(const fused_inverted_residual&, const fused_inverted_residual&) = default;
 };
 
-/// 1x1 convolution, global mean, [hidden matrix product,] classifier.
+/// [1x1 convolution,] global mean, [hidden matrix product,] classifier.
 struct tail {
-    graph::convolution convolution;
+    features input;
+    std::optional<graph::convolution> convolution;
     std::optional<dense> hidden;
     dense classifier;
     friend bool operator==(const tail&, const tail&) = default;
@@ -138,8 +148,9 @@ void for_each_operation(Block&& b, Visitor&& visit) {
             } else if constexpr (std::is_same_v<body_type, conv>) {
                 visit(body.convolution);
             } else if constexpr (std::is_same_v<body_type, inverted_residual>) {
+                if (body.entry) visit(*body.entry);
                 if (body.expand) visit(*body.expand);
-                visit(body.depthwise);
+                if (body.depthwise) visit(*body.depthwise);
                 gate(body.squeeze_excite);
                 visit(body.project);
             } else if constexpr (std::is_same_v<body_type, fused_inverted_residual>) {
@@ -147,7 +158,7 @@ void for_each_operation(Block&& b, Visitor&& visit) {
                 gate(body.squeeze_excite);
                 visit(body.project);
             } else {
-                visit(body.convolution);
+                if (body.convolution) visit(*body.convolution);
                 if (body.hidden) visit(*body.hidden);
                 visit(body.classifier);
             }

@@ -3,6 +3,7 @@
 
 #include <gpunet/graph/network.hpp>
 #include <gpunet/spec/network.hpp>
+#include <gpunet/spec/rounding.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -14,8 +15,7 @@ namespace gpunet::graph {
 
 /// The reference's channel rounding: the nearest multiple of 8, and the next one if that is more than 10 % too small.
 inline std::int64_t round_to_multiple_of_8(double channels) noexcept {
-    const auto rounded = std::max<std::int64_t>(8, static_cast<std::int64_t>(channels + 4.0) / 8 * 8);
-    return static_cast<double>(rounded) < 0.9 * channels ? rounded + 8 : rounded;
+    return spec::round_to_multiple(channels, 8, 0.9);
 }
 
 /// To the nearest integer, halves to even, as Python rounds; at least 1.

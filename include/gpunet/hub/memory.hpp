@@ -119,7 +119,7 @@ class counting_backend {
 
     planned_step plan(std::int64_t n, const graph::convolution& c, const folded&, packed&,
                       const std::vector<layout>& operands) const {
-        const bool shared = operands.size() > 1 && model_.residual_in_place;
+        const bool shared = operands.size() > 1 && model_.residual_in_place && !c.adds_last;
         return {{}, operands, map(n, c.output), {}, shared ? std::optional<std::size_t>(1) : std::nullopt};
     }
     planned_step plan(std::int64_t n, const graph::dense& d, const folded&, packed&,
@@ -163,8 +163,8 @@ inline memory_needed count_memory(const graph::network& net, std::int64_t batch,
                 folded += weights + op.output.channels;
                 packed_elements += (device.winograd ? cpu::jit::packed_count(op) : weights) + op.output.channels;
             } else {
-                folded += op.outputs * (op.inputs + (op.bias ? 1 : 0));
-                packed_elements += op.outputs * (op.inputs + (op.bias ? 1 : 0));
+                folded += op.outputs * (op.inputs + (op.has_bias() ? 1 : 0));
+                packed_elements += op.outputs * (op.inputs + (op.has_bias() ? 1 : 0));
             }
         });
     const detail::counting_backend counter(device);

@@ -3,7 +3,7 @@
 
 #include <gpunet/detail/json.hpp>
 #include <gpunet/error.hpp>
-#include <gpunet/hub/golden.hpp>
+#include <gpunet/hub/golden_list.hpp>
 #include <gpunet/hub/latency.hpp>
 #include <gpunet/image/preprocess.hpp>
 #include <gpunet/spec/network.hpp>
@@ -52,7 +52,7 @@ struct model {
     std::string licence;
     std::vector<weights_source> weights;
     std::vector<latency_record> latency;
-    std::vector<golden> goldens; // by which a machine proves itself: see verify
+    golden_list goldens; // by which a machine proves itself: see verify
     spec::network network;
 
     /// A model is a network with a record around it.
@@ -166,6 +166,15 @@ inline json to_json(const weights_source& w) {
     if (w.sha256) out["sha256"] = *w.sha256;
     out["licence"] = w.licence;
     return out;
+}
+
+/// A list of goldens by itself, as the models compiled in have it.
+inline std::vector<golden> parse_goldens(std::string_view text, const std::string& source) {
+    const json list = {{"goldens", parse_json<spec_error>(text, source)}};
+    record_reader in(list, source);
+    std::vector<golden> goldens;
+    for_each_object(in, "goldens", [&](auto& item) { goldens.push_back(read_golden(item)); });
+    return goldens;
 }
 
 /// @throws spec_error unless each golden has as many logits as the network gives

@@ -47,7 +47,11 @@ class registry {
     /// The models compiled into the library.
     static registry builtin() {
         registry r;
-        for (const detail::builtin_model& m : detail::builtin_models) r.add(parse_model(m.text, std::string(m.file)));
+        for (const detail::builtin_model& m : detail::builtin_models) {
+            model parsed = parse_model(m.text, std::string(m.file));
+            parsed.goldens = golden_list([&m] { return detail::parse_goldens(m.goldens, std::string(m.file)); });
+            r.add(std::move(parsed));
+        }
         return r;
     }
 

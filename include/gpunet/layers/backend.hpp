@@ -88,7 +88,8 @@ concept backend = std::copyable<B> && std::copyable<typename B::layout> && std::
     typename B::planning_scope; // constructed from a backend around planning
     typename B::running_scope;  // constructed from a memory around running
     { b.name() } -> std::convertible_to<std::string>;
-    // Operands: the input, and the residual if there is one, which is added before the activation.
+    // Operands: the input, and the residual if there is one, which is added before the activation, or after it where
+    // convolution.adds_last.
     {
         b.plan(n, convolution, weights, packed, operands)
         } -> std::same_as<planned<typename B::step, typename B::layout>>;

@@ -8,7 +8,8 @@
 
 namespace gpunet {
 
-/// input N, C, H, W; residual, if given, and output N, K, OH, OW. The residual is added before the activation.
+/// input N, C, H, W; residual, if given, and output N, K, OH, OW. The residual is added before the activation, or after
+/// it where the graph says so.
 template <backend B>
 class conv_bn_act {
   public:

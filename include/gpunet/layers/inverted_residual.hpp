@@ -1,5 +1,6 @@
 // The inverted residual block (Sandler et al. 2018): 1x1 expansion, depthwise convolution, optional squeeze-excite,
-// 1x1 projection, and the input added where the block keeps its shape.
+// 1x1 projection, and the input added where the block keeps its shape. Also its relatives with a convolution before the
+// expansion, and without some of these.
 #pragma once
 
 #include <gpunet/layers/conv_bn_act.hpp>
@@ -15,31 +16,33 @@ class inverted_residual {
   public:
     using value_type = value<typename B::layout>;
 
-    inverted_residual(planner<B>& plan, const graph::inverted_residual& block, const value_type& input)
-        : expand_(block.expand ? std::optional<conv_bn_act<B>>(std::in_place, plan, *block.expand, input)
-                               : std::nullopt),
-          depthwise_(plan, block.depthwise, expand_ ? expand_->output() : input),
-          squeeze_excite_(block.squeeze_excite
-                              ? std::optional<gpunet::squeeze_excite<B>>(std::in_place, plan, *block.squeeze_excite,
-                                                                         block.depthwise.output, depthwise_.output())
-                              : std::nullopt),
-          project_(plan, block.project, squeeze_excite_ ? squeeze_excite_->output() : depthwise_.output(),
-                   block.residual ? std::optional(input) : std::nullopt) {}
+    inverted_residual(planner<B>& plan, const graph::inverted_residual& block, const value_type& input) {
+        value_type now = input;
+        const auto place = [&](std::optional<conv_bn_act<B>>& part, const std::optional<graph::convolution>& c) {
+            if (c) now = part.emplace(plan, *c, now).output();
+        };
+        place(entry_, block.entry);
+        place(expand_, block.expand);
+        place(depthwise_, block.depthwise);
+        if (block.squeeze_excite)
+            now = squeeze_excite_.emplace(plan, *block.squeeze_excite, block.project.input, now).output();
+        project_.emplace(plan, block.project, now, block.residual ? std::optional(input) : std::nullopt);
+    }
 
-    const value_type& output() const noexcept { return project_.output(); }
+    const value_type& output() const noexcept { return project_->output(); }
 
     void run(typename B::memory& memory) const {
+        if (entry_) entry_->run(memory);
         if (expand_) expand_->run(memory);
-        depthwise_.run(memory);
+        if (depthwise_) depthwise_->run(memory);
         if (squeeze_excite_) squeeze_excite_->run(memory);
-        project_.run(memory);
+        project_->run(memory);
     }
 
   private:
-    std::optional<conv_bn_act<B>> expand_;
-    conv_bn_act<B> depthwise_;
+    std::optional<conv_bn_act<B>> entry_, expand_, depthwise_;
     std::optional<gpunet::squeeze_excite<B>> squeeze_excite_;
-    conv_bn_act<B> project_;
+    std::optional<conv_bn_act<B>> project_;
 };
 
 } // namespace gpunet

@@ -60,7 +60,7 @@ class planner {
         return v;
     }
 
-    /// A convolution with bias; `residual` is added before the activation.
+    /// A convolution with bias; `residual` is added before the activation, or after it where c.adds_last.
     placed<B> place(const graph::convolution& c, const value_type& input,
                     const std::optional<value_type>& residual = std::nullopt) {
         std::vector<value_type> operands = {input};

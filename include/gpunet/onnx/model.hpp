@@ -107,12 +107,14 @@ class onnx_exporter {
     }
 
     void write(const graph::conv& c, const std::string& name, const std::string& input) {
-        operations_.convolution(name, c.convolution, input);
+        operations_.convolution(name, c.convolution, input, c.residual ? std::optional(input) : std::nullopt);
     }
 
     void write(const graph::inverted_residual& b, const std::string& name, const std::string& input) {
-        std::string now = b.expand ? operations_.convolution(name + "_expand", *b.expand, input) : input;
-        now = operations_.convolution(name + "_depthwise", b.depthwise, now);
+        std::string now = input;
+        if (b.entry) now = operations_.convolution(name + "_entry", *b.entry, now);
+        if (b.expand) now = operations_.convolution(name + "_expand", *b.expand, now);
+        if (b.depthwise) now = operations_.convolution(name + "_depthwise", *b.depthwise, now);
         gate_and_project(b, name, input, now);
     }
 
@@ -127,7 +129,8 @@ class onnx_exporter {
     }
 
     void write(const graph::tail& t, const std::string& name, const std::string& input) {
-        std::string now = operations_.mean(name, operations_.convolution(name, t.convolution, input));
+        std::string now =
+            operations_.mean(name, t.convolution ? operations_.convolution(name, *t.convolution, input) : input);
         if (t.hidden) now = operations_.product(name + "_hidden", *t.hidden, now);
         operations_.product(name + "_classifier", t.classifier, now);
     }

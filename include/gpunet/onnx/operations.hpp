@@ -24,16 +24,17 @@ class onnx_operations {
     onnx_operations(onnx_graph_builder& graph, const tensor_store& weights, bool fold, const constants* quantized)
         : graph_(graph), weights_(weights), fold_(fold), quantized_(quantized) {}
 
-    /// Convolution, batch norm, then the residual if there is one, then the activation: N C H W to N K OH OW. Rounded
-    /// to int8 where the network is quantized.
+    /// Convolution, batch norm, then the residual if there is one, then the activation, or these two the other way
+    /// round: N C H W to N K OH OW. Rounded to int8 where the network is quantized.
     std::string convolution(const std::string& name, const graph::convolution& c, const std::string& input,
                             const std::optional<std::string>& residual = std::nullopt) {
         std::string now = fold_ ? folded_convolution(name, c, input) : convolution_and_norm(name, c, input);
+        if (c.adds_last) now = activate(name, c.act, now);
         if (residual) now = graph_.node("Add", name + "_add", {now, *residual});
-        return round(name, c.weights, activate(name, c.act, now));
+        return round(name, c.weights, c.adds_last ? now : activate(name, c.act, now));
     }
 
-    /// A matrix product on N x inputs.
+    /// A matrix product on N x inputs, batch norm always folded.
     std::string product(const std::string& name, const graph::dense& d, const std::string& input) {
         const auto inputs = dense_inputs(name, d, {d.outputs, d.inputs}, input);
         return activate(name, d.act, graph_.node("Gemm", name, inputs, {{"transB", std::int64_t{1}}}));
@@ -110,7 +111,9 @@ class onnx_operations {
         const folded f = folded_weights(d);
         std::vector<std::string> inputs = {
             input, graph_.tensor(name + "_weight", dimensions, f.weights, d.weights + ".weight")};
-        if (d.bias) inputs.push_back(graph_.tensor(name + "_bias", {d.outputs}, f.bias, d.weights + ".bias"));
+        if (d.has_bias())
+            inputs.push_back(
+                graph_.tensor(name + "_bias", {d.outputs}, f.bias, (d.norm.empty() ? d.weights : d.norm) + ".bias"));
         return inputs;
     }
 

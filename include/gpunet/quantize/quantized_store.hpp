@@ -84,7 +84,7 @@ inline tensor_store quantized_store(const graph::network& net, const constants& 
             if constexpr (std::is_same_v<std::remove_cvref_t<decltype(op)>, graph::dense>) {
                 const folded& f = weights.at(op.weights);
                 out.add(op.weights + ".weight", dtype::float32, weight_shape(op), std::span(f.weights));
-                if (op.bias) add(op, f.bias);
+                if (op.has_bias()) add(op, f.bias);
             }
         });
     return std::move(out).finish(std::move(source));

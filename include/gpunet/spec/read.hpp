@@ -7,106 +7,32 @@
 #include <gpunet/error.hpp>
 #include <gpunet/spec/names.hpp>
 #include <gpunet/spec/network.hpp>
+#include <gpunet/spec/read_layer.hpp>
+#include <gpunet/spec/unroll.hpp>
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace gpunet {
 
 namespace detail {
 
-/// Bounds on what a spec may say; wider than any published network, narrow enough that no product overflows.
-inline constexpr std::int64_t max_spec_layers = 1000;
-inline constexpr std::int64_t max_spec_channels = 1 << 16;
-inline constexpr std::int64_t max_spec_kernel = 31;
-inline constexpr std::int64_t max_spec_stride = 16;
-inline constexpr std::int64_t max_spec_resolution = 1 << 16;
-inline constexpr std::size_t max_spec_bytes = std::size_t{1} << 24;
-
-using spec_reader = object_reader<spec_error>;
-
-inline std::optional<activation> read_activation(spec_reader& in, const std::string& key) {
-    if (const json* value = in.find(key); value && value->is_string())
-        if (const auto act = parse_activation(value->get<std::string>())) return act;
-    return in.optional_name<activation>(key, activation_names);
-}
-
-inline std::optional<spec::padding> read_padding(spec_reader& in) {
-    const json* value = in.find("padding");
-    if (!value) return std::nullopt;
-    if (value->is_number()) return in.as_integer("padding", *value, 0, max_spec_kernel);
-    return in.optional_name<spec::padding_rule>("padding", spec::padding_names);
-}
-
-inline std::int64_t odd(spec_reader& in, const std::string& key, std::int64_t value) {
-    if (value % 2 == 0) in.fail(key, "an odd integer from 1 to " + std::to_string(max_spec_kernel), json(value));
-    return value;
-}
-
-inline void read_base(spec_reader& in, spec::layer_base& l) {
-    l.in_channels = in.integer("num_in_channels", 1, max_spec_channels);
-    l.out_channels = in.integer("num_out_channels", 1, max_spec_channels);
-    l.stage = in.optional_integer("stage", 0, max_spec_layers);
-    l.act = read_activation(in, "act");
-    l.padding = read_padding(in);
-    l.bn_epsilon = in.optional_number("bn_epsilon", 0.0, 1.0);
-}
-
-inline void read_fields(spec_reader& in, spec::head& l) {
-    l.kernel_size = in.optional_integer("kernel_size", 1, max_spec_kernel);
-    if (l.kernel_size) odd(in, "kernel_size", *l.kernel_size);
-    l.stride = in.optional_integer("stride", 1, max_spec_stride);
-}
-
-inline void read_fields(spec_reader& in, spec::conv& l) {
-    l.kernel_size = odd(in, "kernel_size", in.integer("kernel_size", 1, max_spec_kernel));
-    l.stride = in.integer("stride", 1, max_spec_stride);
-    l.groups = in.optional_integer("groups", 1, max_spec_channels);
-}
-
-inline void read_fields(spec_reader& in, spec::expansion_base& l) {
-    l.kernel_size = odd(in, "kernel_size", in.integer("kernel_size", 1, max_spec_kernel));
-    l.stride = in.integer("stride", 1, max_spec_stride);
-    l.expansion = in.number("expansion", 0.0, 64.0);
-    l.rounding = in.optional_name<spec::rounding>("expansion_rounding", spec::rounding_names);
-    l.groups = in.optional_integer("groups", 1, max_spec_channels);
-    l.residual = in.optional_boolean("residual");
-    l.use_se = in.optional_boolean("use_se");
-    l.se_ratio = in.optional_number("se_ratio", 0.0, 64.0);
-    l.se_channels = in.optional_integer("se_channels", 1, max_spec_channels);
-    l.se_act = read_activation(in, "se_act");
-    l.se_gate = read_activation(in, "se_gate");
-}
-
-inline void read_fields(spec_reader& in, spec::irb& l) {
-    read_fields(in, static_cast<spec::expansion_base&>(l));
-    l.skip_unit_expansion = in.optional_boolean("skip_unit_expansion");
-}
-
-inline void read_fields(spec_reader& in, spec::tail& l) {
-    l.num_classes = in.optional_integer("num_classes", 1, max_spec_channels);
-    l.form = in.optional_name<spec::tail_form>("tail_form", spec::tail_form_names);
-    l.mid_channels = in.optional_integer("num_mid_channels", 1, max_spec_channels);
-}
-
-template <class Layer>
-Layer read_layer_as(spec_reader& in) {
-    Layer l;
-    read_base(in, l);
-    read_fields(in, l);
-    return l;
-}
-
-inline spec::layer read_layer(spec_reader& in, const std::string& kind) {
-    if (kind == "head") return read_layer_as<spec::head>(in);
-    if (kind == "head_large") return read_layer_as<spec::head_large>(in);
-    if (kind == "conv") return read_layer_as<spec::conv>(in);
-    if (kind == "irb") return read_layer_as<spec::irb>(in);
-    if (kind == "fused_irb") return read_layer_as<spec::fused_irb>(in);
-    if (kind == "tail") return read_layer_as<spec::tail>(in);
-    in.fail("layer_type", "one of head, head_large, conv, irb, fused_irb, tail", json(kind));
+inline std::vector<spec::layer> read_entry(spec_reader& in, const std::string& kind, std::optional<std::int64_t> given,
+                                           const spec_scaling& all) {
+    if (kind == "head") return read_layers_as<spec::head>(in, given, all);
+    if (kind == "head_large") return read_layers_as<spec::head_large>(in, given, all);
+    if (kind == "conv") return read_layers_as<spec::conv>(in, given, all);
+    if (kind == "irb") return read_layers_as<spec::irb>(in, given, all);
+    if (kind == "fused_irb") return read_layers_as<spec::fused_irb>(in, given, all);
+    if (kind == "separable") return read_layers_as<spec::separable>(in, given, all);
+    if (kind == "uib") return read_layers_as<spec::uib>(in, given, all);
+    if (kind == "tail") return read_layers_as<spec::tail>(in, given, all);
+    in.fail("layer_type", "one of head, head_large, conv, irb, fused_irb, separable, uib, tail", json(kind));
 }
 
 inline spec::data read_data(spec_reader& in) {
@@ -126,15 +52,14 @@ inline spec::data read_data(spec_reader& in) {
     d.bn_epsilon = in.optional_number("bn_epsilon", 0.0, 1.0);
     d.rounding = in.optional_name<spec::rounding>("expansion_rounding", spec::rounding_names);
     d.skip_unit_expansion = in.optional_boolean("skip_unit_expansion");
+    d.act = read_activation(in, "act");
+    d.squeeze = read_squeeze_rules(in);
     return d;
 }
 
 /// Checks the order of the layers and that each takes as many channels as the one before it gives.
 inline void check_chain(const spec::network& net) {
-    const auto where = [&](std::size_t i) {
-        return net.source + ": layer " + std::to_string(spec::layer_number(i)) + " (" +
-               std::string(spec::kind_name(net.layers[i])) + ")";
-    };
+    const auto where = [&](std::size_t i) { return spec::where(net, i); };
     if (net.layers.empty()) throw spec_error(net.source + ": expected layers after \"data\", found none");
     for (std::size_t i = 0; i < net.layers.size(); ++i) {
         const bool is_tail = std::holds_alternative<spec::tail>(net.layers[i]);
@@ -162,6 +87,7 @@ inline spec::network read_layers(const json& list, const std::string& source) {
                          std::to_string(list.size()));
     spec::network net;
     net.source = source;
+    spec_scaling scaling;
     for (std::size_t i = 0; i < list.size(); ++i) {
         const std::string number = source + ": layer " + std::to_string(i + 1);
         const std::string kind = spec_reader(list[i], number).string("layer_type");
@@ -170,13 +96,23 @@ inline spec::network read_layers(const json& list, const std::string& source) {
         if ((i == 0) != (kind == "data"))
             in.fail("layer_type", i == 0 ? "\"data\" as the first layer" : "\"data\" only as the first layer",
                     json(kind));
-        if (i == 0)
+        if (i == 0) {
             net.data = read_data(in);
-        else
-            net.layers.push_back(read_layer(in, kind));
+            scaling = read_scaling(in);
+        } else {
+            const bool first = net.layers.empty();
+            const auto given = first ? std::nullopt : std::optional(spec::base_of(net.layers.back()).out_channels);
+            for (spec::layer& layer : read_entry(in, kind, given, scaling)) {
+                net.layers.push_back(std::move(layer));
+                net.entries.push_back(static_cast<std::int64_t>(i) + 1);
+            }
+        }
         for (std::string& key : in.unread())
             net.unknown_keys.push_back({static_cast<std::int64_t>(i) + 1, std::move(key)});
     }
+    if (std::cmp_greater(net.layers.size(), max_spec_layers))
+        throw spec_error(source + ": expected at most " + std::to_string(max_spec_layers) + " layers, found " +
+                         std::to_string(net.layers.size()));
     check_chain(net);
     return net;
 }

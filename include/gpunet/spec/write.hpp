@@ -22,6 +22,7 @@ inline json spec_value(activation v) { return to_string(v); }
 inline json spec_value(spec::rounding v) { return spec::rounding_names[static_cast<std::size_t>(v)]; }
 inline json spec_value(spec::naming v) { return spec::naming_names[static_cast<std::size_t>(v)]; }
 inline json spec_value(spec::tail_form v) { return spec::tail_form_names[static_cast<std::size_t>(v)]; }
+inline json spec_value(spec::squeeze_from v) { return spec::squeeze_from_names[static_cast<std::size_t>(v)]; }
 inline json spec_value(const spec::padding& v) {
     if (const auto* pixels = std::get_if<std::int64_t>(&v)) return *pixels;
     return spec::padding_names[static_cast<std::size_t>(std::get<spec::padding_rule>(v))];
@@ -41,20 +42,42 @@ inline void write_fields(json& out, const spec::conv& l) {
     out["kernel_size"] = l.kernel_size;
     out["stride"] = l.stride;
     put(out, "groups", l.groups);
+    put(out, "residual", l.residual);
+}
+
+inline void put(json& out, const spec::squeeze_rules& r) {
+    put(out, "se_ratio", r.se_ratio);
+    put(out, "se_from", r.se_from);
+    put(out, "se_divisor", r.se_divisor);
+    put(out, "se_round_limit", r.se_round_limit);
+    put(out, "se_act", r.se_act);
+    put(out, "se_gate", r.se_gate);
+}
+
+inline void write_block(json& out, const spec::expansion_base& l) {
+    out["kernel_size"] = l.kernel_size;
+    out["stride"] = l.stride;
+    put(out, "residual", l.residual);
+    put(out, "use_se", l.use_se);
+    put(out, l);
+    put(out, "se_channels", l.se_channels);
 }
 
 inline void write_fields(json& out, const spec::expansion_base& l) {
-    out["kernel_size"] = l.kernel_size;
-    out["stride"] = l.stride;
+    write_block(out, l);
     out["expansion"] = spec_value(l.expansion);
     put(out, "expansion_rounding", l.rounding);
     put(out, "groups", l.groups);
-    put(out, "residual", l.residual);
-    put(out, "use_se", l.use_se);
-    put(out, "se_ratio", l.se_ratio);
-    put(out, "se_channels", l.se_channels);
-    put(out, "se_act", l.se_act);
-    put(out, "se_gate", l.se_gate);
+}
+
+inline void write_fields(json& out, const spec::separable& l) {
+    write_block(out, l);
+    put(out, "space_to_depth", l.space_to_depth);
+}
+
+inline void write_fields(json& out, const spec::uib& l) {
+    write_fields(out, static_cast<const spec::expansion_base&>(l));
+    put(out, "start_kernel_size", l.start_kernel_size);
 }
 
 inline void write_fields(json& out, const spec::irb& l) {
@@ -66,11 +89,12 @@ inline void write_fields(json& out, const spec::tail& l) {
     put(out, "num_classes", l.num_classes);
     put(out, "tail_form", l.form);
     put(out, "num_mid_channels", l.mid_channels);
+    put(out, "pooled_norm", l.pooled_norm);
 }
 
 } // namespace detail
 
-/// The list of layers as JSON text, one layer a line.
+/// The list of layers as JSON text, one layer a line, repetitions written out.
 inline std::string write_spec(const spec::network& net) {
     using detail::json;
     using detail::put;
@@ -83,6 +107,8 @@ inline std::string write_spec(const spec::network& net) {
     put(data, "bn_epsilon", net.data.bn_epsilon);
     put(data, "expansion_rounding", net.data.rounding);
     put(data, "skip_unit_expansion", net.data.skip_unit_expansion);
+    put(data, "act", net.data.act);
+    put(data, net.data.squeeze);
     std::string text = "[\n  " + data.dump();
     for (const spec::layer& layer : net.layers) {
         json out = {{"layer_type", spec::kind_name(layer)}};

@@ -28,32 +28,41 @@ struct batch_norm {
 };
 
 /// @throws weights_error if a number is not finite, or a variance with epsilon not positive
-inline batch_norm read_batch_norm(const graph::convolution& c, const tensor_store& store) {
-    batch_norm norm{finite_values(store, c.norm + ".weight"), finite_values(store, c.norm + ".bias"),
-                    finite_values(store, c.norm + ".running_mean"), finite_values(store, c.norm + ".running_var")};
+template <class Operation>
+batch_norm read_batch_norm(const Operation& op, const tensor_store& store) {
+    batch_norm norm{finite_values(store, op.norm + ".weight"), finite_values(store, op.norm + ".bias"),
+                    finite_values(store, op.norm + ".running_mean"), finite_values(store, op.norm + ".running_var")};
     for (std::size_t o = 0; o < norm.var.size(); ++o)
-        if (!(static_cast<double>(norm.var[o]) + c.epsilon > 0))
-            throw weights_error(store.source() + ": tensor '" + c.norm + ".running_var': expected a variance, found " +
+        if (!(static_cast<double>(norm.var[o]) + op.epsilon > 0))
+            throw weights_error(store.source() + ": tensor '" + op.norm + ".running_var': expected a variance, found " +
                                 std::to_string(norm.var[o]) + " at element " + std::to_string(o));
     return norm;
 }
 
-/// With s = gamma / sqrt(var + epsilon): weights w s, bias beta - mean s. In double, rounded once (Ioffe, Szegedy
-/// 2015).
-inline folded fold(const graph::convolution& c, const tensor_store& store) {
+/// With s = gamma / sqrt(var + epsilon): weights w s, bias beta + (bias - mean) s. In double, rounded once (Ioffe,
+/// Szegedy 2015).
+template <class Operation>
+folded fold_batch_norm(const Operation& op, const tensor_store& store, const std::vector<float>& bias = {}) {
     folded out;
-    out.weights = finite_values(store, c.weights + ".weight");
-    const batch_norm norm = read_batch_norm(c, store);
+    out.weights = finite_values(store, op.weights + ".weight");
+    const batch_norm norm = read_batch_norm(op, store);
     out.bias.resize(norm.weight.size());
     const std::size_t per_channel = out.weights.size() / norm.weight.size();
     for (std::size_t o = 0; o < norm.weight.size(); ++o) {
         const double scale =
-            static_cast<double>(norm.weight[o]) / std::sqrt(static_cast<double>(norm.var[o]) + c.epsilon);
-        out.bias[o] = static_cast<float>(static_cast<double>(norm.bias[o]) - static_cast<double>(norm.mean[o]) * scale);
+            static_cast<double>(norm.weight[o]) / std::sqrt(static_cast<double>(norm.var[o]) + op.epsilon);
+        const double mean = static_cast<double>(norm.mean[o]) - (bias.empty() ? 0 : static_cast<double>(bias[o]));
+        out.bias[o] = static_cast<float>(static_cast<double>(norm.bias[o]) - mean * scale);
         for (float& w : std::span(out.weights).subspan(o * per_channel, per_channel))
             w = static_cast<float>(static_cast<double>(w) * scale);
     }
     return out;
+}
+
+inline folded fold(const graph::convolution& c, const tensor_store& store) { return fold_batch_norm(c, store); }
+inline folded fold(const graph::dense& d, const tensor_store& store) {
+    if (d.norm.empty()) return fold_plain(d, store);
+    return fold_batch_norm(d, store, d.bias ? finite_values(store, d.weights + ".bias") : std::vector<float>{});
 }
 
 } // namespace detail

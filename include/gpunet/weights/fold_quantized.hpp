@@ -42,7 +42,7 @@ inline std::vector<parameter> quantized_parameters(const graph::network& net) {
             list.push_back({op.weights + ".weight", weights, role::weight, quantized ? dtype::int8 : dtype::float32});
             if (quantized) list.push_back({op.weights + ".weight_scale", channels, role::scale, dtype::float32});
             bool bias = true;
-            if constexpr (!convolution) bias = op.bias;
+            if constexpr (!convolution) bias = op.has_bias();
             if (bias) list.push_back({op.weights + ".bias", channels, role::bias, dtype::float32});
             if (convolution || (gate && op.weights == gate->excite.weights))
                 list.push_back({op.weights + ".output_scale", {}, role::scale, dtype::float32});
@@ -122,9 +122,10 @@ inline folded fold_quantized(const graph::convolution& c, const tensor_store& st
     return f;
 }
 
-inline folded fold(const graph::dense& d, const tensor_store& store) {
+/// A matrix product whose batch norm, if it has one, is folded already.
+inline folded fold_plain(const graph::dense& d, const tensor_store& store) {
     return {finite_values(store, d.weights + ".weight"),
-            d.bias ? finite_values(store, d.weights + ".bias") : std::vector<float>{}};
+            d.has_bias() ? finite_values(store, d.weights + ".bias") : std::vector<float>{}};
 }
 
 inline constants fold_quantized(const graph::network& net, const tensor_store& store) {
@@ -134,7 +135,7 @@ inline constants fold_quantized(const graph::network& net, const tensor_store& s
         const graph::squeeze_excite* gate = graph::gate_of(b);
         graph::for_each_operation(b, [&](const auto& op) {
             if constexpr (std::is_same_v<std::remove_cvref_t<decltype(op)>, graph::dense>) {
-                folded& f = out[op.weights] = fold(op, store);
+                folded& f = out[op.weights] = fold_plain(op, store);
                 if (gate && op.weights == gate->excite.weights)
                     f.output_scale = scale_values(store, op.weights + ".output_scale")[0];
             }

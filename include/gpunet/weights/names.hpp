@@ -20,6 +20,8 @@ enum class part : std::uint8_t {
     conv2_norm,
     conv3,
     conv3_norm, // of a head, a conv, a tail
+    entry,
+    entry_norm, // of what comes before an expansion
     expand,
     expand_norm,
     depthwise,
@@ -29,11 +31,12 @@ enum class part : std::uint8_t {
     project,
     project_norm,
     hidden,
+    hidden_norm,
     classifier
 };
 
-/// The dialects; NVIDIA's two grammars name differently.
-enum class dialect : std::uint8_t { plain, distilled, efficientnet_pytorch };
+/// The dialects; NVIDIA's two grammars name differently. timm's blocks are named within as the plain ones are.
+enum class dialect : std::uint8_t { plain, distilled, efficientnet_pytorch, timm };
 
 struct leaf_name {
     dialect who;
@@ -68,6 +71,24 @@ inline constexpr leaf_name leaf_names[] = {
     {dialect::plain, "irb", part::excite, "se.conv_expand"},
     {dialect::plain, "irb", part::project, "conv_pwl"},
     {dialect::plain, "irb", part::project_norm, "bn3"},
+    {dialect::plain, "separable", part::entry, "conv_s2d"},
+    {dialect::plain, "separable", part::entry_norm, "bn_s2d"},
+    {dialect::plain, "separable", part::depthwise, "conv_dw"},
+    {dialect::plain, "separable", part::depthwise_norm, "bn1"},
+    {dialect::plain, "separable", part::squeeze, "se.conv_reduce"},
+    {dialect::plain, "separable", part::excite, "se.conv_expand"},
+    {dialect::plain, "separable", part::project, "conv_pw"},
+    {dialect::plain, "separable", part::project_norm, "bn2"},
+    {dialect::plain, "uib", part::entry, "dw_start.conv"},
+    {dialect::plain, "uib", part::entry_norm, "dw_start.bn"},
+    {dialect::plain, "uib", part::expand, "pw_exp.conv"},
+    {dialect::plain, "uib", part::expand_norm, "pw_exp.bn"},
+    {dialect::plain, "uib", part::depthwise, "dw_mid.conv"},
+    {dialect::plain, "uib", part::depthwise_norm, "dw_mid.bn"},
+    {dialect::plain, "uib", part::squeeze, "se.conv_reduce"},
+    {dialect::plain, "uib", part::excite, "se.conv_expand"},
+    {dialect::plain, "uib", part::project, "pw_proj.conv"},
+    {dialect::plain, "uib", part::project_norm, "pw_proj.bn"},
     {dialect::plain, "tail", part::conv, "net.0"},
     {dialect::plain, "tail", part::conv_norm, "net.1"},
     {dialect::plain, "tail", part::hidden, "net.4"},
@@ -107,6 +128,13 @@ inline constexpr leaf_name leaf_names[] = {
     {dialect::efficientnet_pytorch, "tail", part::conv, "_conv_head"},
     {dialect::efficientnet_pytorch, "tail", part::conv_norm, "_bn1"},
     {dialect::efficientnet_pytorch, "tail", part::classifier, "_fc"},
+    {dialect::timm, "head", part::conv, "conv_stem"},
+    {dialect::timm, "head", part::conv_norm, "bn1"},
+    {dialect::timm, "tail", part::conv, "conv_head"},
+    {dialect::timm, "tail", part::conv_norm, "bn2"},
+    {dialect::timm, "tail", part::hidden, "conv_head"},
+    {dialect::timm, "tail", part::hidden_norm, "norm_head"},
+    {dialect::timm, "tail", part::classifier, "classifier"},
 };
 // clang-format on
 
@@ -115,7 +143,9 @@ struct layer_place {
     std::string_view kind;
     std::int64_t number = 0; // in the JSON list, from 1
     std::optional<std::int64_t> stage;
-    std::int64_t block = 0; // how many residual blocks come before it
+    std::int64_t block = 0;          // how many residual blocks come before it
+    std::int64_t stages = 0;         // how many stages come before its own, stem apart
+    std::int64_t place_in_stage = 0; // how many layers of its stage come before it
 };
 
 /// Names the parameters of one layer. @throws spec_error for a layer the dialect has no name for.
@@ -126,8 +156,10 @@ class layer_names {
         : who_(who), kind_(place.kind), where_(std::move(where)), prefix_(prefix(who, place)) {}
 
     std::string operator()(part p) const {
+        const bool block = kind_ != "head" && kind_ != "head_large" && kind_ != "tail";
+        const dialect who = who_ == dialect::timm && block ? dialect::plain : who_;
         for (const leaf_name& name : leaf_names)
-            if (name.who == who_ && name.kind == kind_ && name.part == p) return prefix_ + std::string(name.leaf);
+            if (name.who == who && name.kind == kind_ && name.part == p) return prefix_ + std::string(name.leaf);
         throw spec_error(where_ + ": expected a layer that weights of this naming can have, found one they cannot");
     }
 
@@ -147,6 +179,10 @@ class layer_names {
         case dialect::efficientnet_pytorch:
             if (place.kind == "irb") return "_blocks." + std::to_string(place.block) + ".";
             return "";
+        case dialect::timm:
+            if (stem || place.kind == "tail") return "";
+            static_cast<void>(stage(place));
+            return "blocks." + std::to_string(place.stages) + "." + std::to_string(place.place_in_stage) + ".";
         }
         return "";
     }

@@ -48,17 +48,16 @@ inline std::vector<parameter> parameters(const graph::network& net) {
     using role = parameter_role;
     std::vector<parameter> list;
     const auto add = [&](const auto& op) {
-        list.push_back({op.weights + ".weight", weight_shape(op), role::weight});
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(op)>, graph::convolution>) {
-            const shape channels = {op.output.channels};
-            list.push_back({op.norm + ".weight", channels, role::norm_weight});
-            list.push_back({op.norm + ".bias", channels, role::norm_bias});
-            list.push_back({op.norm + ".running_mean", channels, role::running_mean});
-            list.push_back({op.norm + ".running_var", channels, role::running_var});
-            list.push_back({op.norm + ".num_batches_tracked", {}, role::batches});
-        } else if (op.bias) {
-            list.push_back({op.weights + ".bias", {op.outputs}, role::bias});
-        }
+        const shape weights = weight_shape(op), channels = {weights[0]};
+        list.push_back({op.weights + ".weight", weights, role::weight});
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(op)>, graph::dense>)
+            if (op.bias) list.push_back({op.weights + ".bias", channels, role::bias});
+        if (op.norm.empty()) return;
+        list.push_back({op.norm + ".weight", channels, role::norm_weight});
+        list.push_back({op.norm + ".bias", channels, role::norm_bias});
+        list.push_back({op.norm + ".running_mean", channels, role::running_mean});
+        list.push_back({op.norm + ".running_var", channels, role::running_var});
+        list.push_back({op.norm + ".num_batches_tracked", {}, role::batches});
     };
     for (const graph::block& b : net.blocks) graph::for_each_operation(b, add);
     return list;

@@ -31,11 +31,20 @@ constexpr float synthetic_uniform(std::uint64_t seed, std::uint64_t i) noexcept 
 
 namespace detail {
 
-/// Weights whose output goes into a residual sum are smaller.
-inline bool ends_residual_branch(std::string_view name) noexcept {
-    constexpr std::array<std::string_view, 3> suffixes = {".conv_pwl.weight", ".body.6.weight",
-                                                          "._project_conv.weight"};
-    return std::any_of(suffixes.begin(), suffixes.end(), [&](std::string_view s) { return name.ends_with(s); });
+/// How much stronger a weight's output is than its input, activations apart. What goes into a residual sum is weaker.
+/// In timm's networks, of dozens of blocks with gates, the picture must be strong and branches and gates weak, or the
+/// one would fade behind the biases, and with the others rounding errors would grow until nothing else was left.
+inline double synthetic_gain(std::string_view name) noexcept {
+    constexpr std::array<std::string_view, 4> branches = {".conv_pwl.weight", ".body.6.weight", "._project_conv.weight",
+                                                          ".pw_proj.conv.weight"};
+    const bool branch =
+        std::any_of(branches.begin(), branches.end(), [&](std::string_view s) { return name.ends_with(s); });
+    if (name == "conv_stem.weight") return 14.0;
+    if (!name.starts_with("blocks.")) return branch ? 0.85 : 1.4;
+    if (name.ends_with(".se.conv_expand.weight")) return 0.05;
+    const std::size_t stage_end = name.find('.', 7); // a stage's first block sums nothing
+    const bool first = stage_end != name.npos && name.substr(stage_end).starts_with(".0.");
+    return branch && !first ? 0.15 : 1.4;
 }
 
 } // namespace detail
@@ -50,8 +59,7 @@ inline void synthetic_values(const parameter& p, std::string_view salt, std::spa
     case parameter_role::weight: {
         double fan_in = 1;
         for (std::size_t d = 1; d < p.dimensions.size(); ++d) fan_in *= static_cast<double>(p.dimensions[d]);
-        const double gain = detail::ends_residual_branch(p.name) ? 0.85 : 1.4;
-        const auto scale = static_cast<float>(std::sqrt(3.0 / fan_in) * gain);
+        const auto scale = static_cast<float>(std::sqrt(3.0 / fan_in) * detail::synthetic_gain(p.name));
         return fill([scale](float u) { return (2.0F * u - 1.0F) * scale; });
     }
     case parameter_role::norm_weight:

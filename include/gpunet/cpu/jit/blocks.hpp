@@ -85,8 +85,8 @@ struct number_format {
     float output_scale = 1, residual_scale = 0;                  // of bytes
 };
 
-inline byte_scales scales_of(const number_format& f, activation a) noexcept {
-    const float residual = keeps_scale(a) ? f.residual_scale / f.output_scale : f.residual_scale;
+inline byte_scales scales_of(const number_format& f, const graph::convolution& c) noexcept {
+    const float residual = sums_in_units(c.act, c.adds_last) ? f.residual_scale / f.output_scale : f.residual_scale;
     constexpr auto zero = static_cast<float>(zero_byte);
     return {1 / f.output_scale, residual, zero - zero * residual, zero + 6 / f.output_scale};
 }

@@ -170,7 +170,7 @@ class convolution_operation : public operation {
         a.residual = o.second ? o.second + place : nullptr;
         if (format_.output == element::byte) {
             a.factors = factors_ ? factors_->get() + g.first * 64 : nullptr;
-            a.scales = scales_of(format_, c_.act);
+            a.scales = scales_of(format_, c_);
         }
         const row_code& code = *g.code[static_cast<std::size_t>(i)];
         // 16 blocks of a 1x1 kernel's weights stay in the first cache while all tiles of the stretch use them.

@@ -86,7 +86,7 @@ class depthwise_operation : public operation {
         if (format_.input == element::byte) {
             a.bias += bias_row(c_, rows.above, rows.count) * sixteens() * 64;
             a.factors = factors_->get() + sixteen * 64;
-            a.scales = scales_of(format_, c_.act);
+            a.scales = scales_of(format_, c_);
         }
         (*code_)(a);
     }

@@ -46,8 +46,9 @@ class depthwise_code : public row_generator {
             if (s_.input == element::byte) {
                 emit_byte_result(zmm(p), ptr[row_], at(residual_, place), at(output_, place));
             } else {
-                if (s_.residual) vaddps(zmm(p), zmm(p), at(residual_, place));
+                if (s_.residual && !s_.adds_last) vaddps(zmm(p), zmm(p), at(residual_, place));
                 activation_.emit(zmm(p));
+                if (s_.adds_last) vaddps(zmm(p), zmm(p), at(residual_, place));
                 vmovups(at(output_, place), zmm(p));
             }
         }

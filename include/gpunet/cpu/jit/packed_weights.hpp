@@ -74,7 +74,7 @@ inline packed_weights pack_bias(const graph::convolution& c, const folded& from)
 /// What turns sums of products of bytes less 128 and int8 weights into units (see byte_scales), one an output channel.
 inline packed_weights pack_factors(const graph::convolution& c, const folded& from) {
     const quantized_weights& w = *from.int8;
-    const float unit = keeps_scale(c.act) ? *from.output_scale : 1;
+    const float unit = sums_in_units(c.act, c.adds_last) ? *from.output_scale : 1;
     packed_weights packed = make_zeros(blocks_of(c.output.channels) * 16);
     for (std::size_t o = 0; o < w.scales.size(); ++o)
         put(packed, static_cast<std::int64_t>(o),

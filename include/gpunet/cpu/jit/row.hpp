@@ -50,7 +50,7 @@ struct row_shape {
     std::int32_t output_block = 0;                           // from one 16 of output channels to the next
     element input = element::float32, output = element::float32;
     activation act = activation::identity;
-    bool residual = false;
+    bool residual = false, adds_last = false; // the latter: after the activation
 
     friend auto operator<=>(const row_shape&, const row_shape&) = default;
 };
@@ -61,7 +61,10 @@ constexpr bool keeps_scale(activation a) noexcept {
     return a == activation::identity || a == activation::relu || a == activation::relu6;
 }
 
-/// How sums become bytes. Where keeps_scale, a unit is the output's scale, otherwise 1.
+/// Whether sums become units at once.
+constexpr bool sums_in_units(activation a, bool adds_last) noexcept { return keeps_scale(a) && !adds_last; }
+
+/// How sums become bytes. Where sums_in_units, a unit is the output's scale, otherwise 1.
 struct byte_scales {
     float inverse = 0;  // 1 / the output's scale
     float residual = 0; // the residual's scale over the unit
@@ -99,6 +102,7 @@ inline row_shape shape_of(const graph::convolution& c, bool residual) {
     s.row = block_bytes * s.input_width;
     s.act = c.act;
     s.residual = residual;
+    s.adds_last = residual && c.adds_last;
     return s;
 }
 

@@ -95,7 +95,7 @@ class row_code : public row_generator {
         return std::int64_t{output} * s_.output_block + pixel * block_bytes;
     }
 
-    /// The sums begin with the bias and a float32 residual, or with what an earlier call has left.
+    /// The sums begin with the bias and a float32 residual that comes first, or with what an earlier call has left.
     void emit_begin(const tile& t) {
         Xbyak::Label resumed, done;
         if (!uses_bytes()) {
@@ -105,7 +105,7 @@ class row_code : public row_generator {
         for (int o = 0; o < s_.outputs; ++o) vmovups(weight(o), at(bias_, 64 * o));
         for (int p = 0; p < t.size; ++p)
             for (int o = 0; o < s_.outputs; ++o)
-                if (s_.residual && !uses_bytes())
+                if (s_.residual && !s_.adds_last && !uses_bytes())
                     vaddps(sum(p, o), weight(o), at(residual_, place(p, o)));
                 else
                     vmovaps(sum(p, o), weight(o));
@@ -134,6 +134,7 @@ class row_code : public row_generator {
                     emit_byte_result(x, at(taps_, 64 * o), at(residual_, place(p, o)), to);
                 } else {
                     activation_.emit(x);
+                    if (s_.adds_last) vaddps(x, x, at(residual_, place(p, o)));
                     vmovups(to, x);
                 }
             }

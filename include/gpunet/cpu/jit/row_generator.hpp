@@ -34,19 +34,21 @@ class row_generator : public generator<row_arguments> {
         const zmm a(activation_code::first_scratch);
         const auto scale = [](std::size_t member) { return offsetof(row_arguments, scales) + member; };
         const Xbyak::Address inverse = all_lanes(scale(offsetof(byte_scales, inverse)));
-        const bool in_units = keeps_scale(s_.act);
+        const bool in_units = sums_in_units(s_.act, s_.adds_last);
         if (in_units) {
             vbroadcastss(a, ptr[rdi + scale(offsetof(byte_scales, offset))]);
             vfmadd132ps(x, a, s_.input == element::byte ? factor : inverse);
         } else if (s_.input == element::byte) {
             vmulps(x, x, factor);
         }
-        if (s_.residual) {
+        const auto add_residual = [&] {
             in_units ? bytes_.load(a, residual) : bytes_.load_centred(a, residual);
             vfmadd231ps(x, a, all_lanes(scale(offsetof(byte_scales, residual))));
-        }
+        };
+        if (s_.residual && !s_.adds_last) add_residual();
         if (!in_units) {
             activation_.emit(x);
+            if (s_.adds_last) add_residual();
             bytes_.load_zero(a);
             vfmadd132ps(x, a, inverse);
         } else if (s_.act == activation::relu6) {

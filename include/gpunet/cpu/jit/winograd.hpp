@@ -137,6 +137,7 @@ class winograd_operation : public operation {
         s.position_block = static_cast<std::int32_t>(64 * chunk_);
         s.act = c_.act;
         s.residual = residual;
+        s.adds_last = residual && c_.adds_last;
         return s;
     }
 

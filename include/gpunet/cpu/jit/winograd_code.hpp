@@ -40,7 +40,7 @@ struct tile_shape {
     std::int32_t row = 0, column = 64, block = 0;  // of the map: from one row, column, block of channels to the next
     std::int32_t position = 0, position_block = 0; // transformed: from one position, block of channels to the next
     activation act = activation::identity;         // of outputs
-    bool residual = false;
+    bool residual = false, adds_last = false;      // the latter: after the activation
 
     friend auto operator<=>(const tile_shape&, const tile_shape&) = default;
 };
@@ -196,8 +196,9 @@ class output_code : public tile_generator {
                 const zmm y(result + column);
                 const std::int64_t place = row * s_.row + column * s_.column;
                 vaddps(y, y, ptr[bias_]);
-                if (s_.residual) vaddps(y, y, at(residual_, place));
+                if (s_.residual && !s_.adds_last) vaddps(y, y, at(residual_, place));
                 activation_.emit(y);
+                if (s_.adds_last) vaddps(y, y, at(residual_, place));
                 vmovups(at(to_, place), y);
             }
         }
