@@ -86,7 +86,7 @@ void check_convolution(std::int64_t batch, const graph::convolution& c, bool wit
     INFO(device<T>().precision() << " batch " << batch << " " << c.input.channels << " -> " << c.output.channels
                                  << " kernel " << c.kernel << " stride " << c.stride << " groups " << c.groups << " "
                                  << to_string(c.act) << " padding " << c.padding.top << " " << c.padding.bottom
-                                 << " residual " << with_residual);
+                                 << " residual " << with_residual << " last " << c.adds_last);
     CHECK(core_test::relative_l2(found, expected.values) < tolerance<T>());
 }
 
@@ -126,15 +126,20 @@ TEMPLATE_TEST_CASE("GPU: convolutions of all kernels, strides, paddings and odd 
                 }
 }
 
-TEMPLATE_TEST_CASE("GPU: every activation, with and without a residual before it", "[gpu]", float, half, bfloat16) {
+TEMPLATE_TEST_CASE("GPU: every activation, with no residual, with one before it and with one after it", "[gpu]", float,
+                   half, bfloat16) {
     GPU_OR_SKIP();
     for (const activation act : activations)
         for (const bool residual : {false, true})
-            for (const auto& [in, out] : {std::pair{8, 16}, {5, 33}}) {
-                const auto rule = spec::padding_rule::symmetric;
-                check_convolution<TestType>(1, convolution({in, {6, 7}}, out, 3, 1, rule, 1, act), residual);
-                check_convolution<TestType>(3, convolution({in, {6, 7}}, out, 1, 1, rule, 1, act), residual);
-            }
+            for (const bool last : {false, true})
+                for (const auto& [in, out] : {std::pair{8, 16}, {5, 33}})
+                    for (const auto& [batch, kernel] : {std::pair{1, 3}, {3, 1}}) {
+                        if (last && !residual) continue;
+                        graph::convolution c =
+                            convolution({in, {6, 7}}, out, kernel, 1, spec::padding_rule::symmetric, 1, act);
+                        c.adds_last = last;
+                        check_convolution<TestType>(batch, c, residual);
+                    }
 }
 
 TEMPLATE_TEST_CASE("GPU: groups and depthwise convolutions", "[gpu]", float, half, bfloat16) {
@@ -148,7 +153,7 @@ TEMPLATE_TEST_CASE("GPU: groups and depthwise convolutions", "[gpu]", float, hal
     }
     std::size_t turn = 0;
     for (const std::int64_t channels : {3, 5, 8, 33, 64})
-        for (const std::int64_t kernel : {3, 5, 7})
+        for (const std::int64_t kernel : {2, 3, 5, 7})
             for (const std::int64_t stride : {1, 2, 3})
                 for (const auto r : {rule::symmetric, rule::same, rule::valid}) {
                     const activation act = activations[turn % std::size(activations)];

@@ -251,7 +251,7 @@ TEST_CASE("depthwise convolution") {
     const element type = GENERATE(element::float32, element::float16, element::bfloat16);
     const integer kernel = GENERATE(1, 2, 3, 4, 5, 6, 7);
     const integer stride = GENERATE(1, 2, 3);
-    for (int round = 0; round < (kernel % 2 == 1 ? 10 : 3); ++round) {
+    for (int round = 0; round < (kernel % 2 == 1 || kernel == 2 ? 10 : 3); ++round) {
         kernels::depthwise d;
         d.type = type;
         d.kernel = kernel;
@@ -664,7 +664,7 @@ TEST_CASE("batches and maps of every size are cut into blocks that are enough an
         for (const integer n : {1, 64, 70000})
             for (const integer size : {1, 10, 57, 264})
                 for (const integer channels : {33, 402, 3520})
-                    for (const integer kernel : {3, 5, 7})
+                    for (const integer kernel : {2, 3, 5, 7})
                         for (const bool with_sums : {false, true}) {
                             kernels::depthwise d;
                             d.type = type;

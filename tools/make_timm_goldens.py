@@ -33,9 +33,17 @@ def build(record):
             return timm.create_model(alias, pretrained=False), alias
     data = record["network"][0]
     assert record["family"] == "EfficientNet-X", record["name"]
-    net = timm.models.efficientnet._gen_efficientnet_x(
-        "efficientnet_x_b3", channel_multiplier=data["width_multiplier"], depth_multiplier=data["depth_multiplier"])
-    return net, f"efficientnet_x of width {data['width_multiplier']} and depth {data['depth_multiplier']}"
+    squeeze = data.get("se_ratio", 0.25)
+    decode = timm.models.efficientnet.decode_arch_def
+    timm.models.efficientnet.decode_arch_def = lambda stages, *rest, **named: decode(
+        [[block.replace("se0.25", f"se{squeeze}") for block in stage] for stage in stages], *rest, **named)
+    try:
+        net = timm.models.efficientnet._gen_efficientnet_x(
+            "efficientnet_x_b3", channel_multiplier=data["width_multiplier"], depth_multiplier=data["depth_multiplier"])
+    finally:
+        timm.models.efficientnet.decode_arch_def = decode
+    name = f"efficientnet_x of width {data['width_multiplier']} and depth {data['depth_multiplier']}"
+    return net, name + (f" with squeeze ratio {squeeze}" if squeeze != 0.25 else "")
 
 
 def counts(record):

@@ -53,7 +53,7 @@ struct depthwise_plan {
 
 /// Whether the stride is compiled in, and a thread may have several outputs.
 constexpr bool has_strips(const depthwise& d) noexcept {
-    return (d.kernel == 3 || d.kernel == 5 || d.kernel == 7) && d.stride <= 2;
+    return (d.kernel == 2 || d.kernel == 3 || d.kernel == 5 || d.kernel == 7) && d.stride <= 2;
 }
 
 inline depthwise_plan plan(const depthwise& d) {
