@@ -30,6 +30,9 @@ struct plot_frame {
     scale x, y;
 };
 
+/// At most about so many numbers along the upright axis.
+inline constexpr std::size_t most_heights = 8;
+
 inline plot_frame frame_of(const group& g, const plot_size& size) {
     double fast = 1e300, slow = 0, worst = 100, best = 0;
     for (const series* s : g.members)
@@ -40,11 +43,16 @@ inline plot_frame frame_of(const group& g, const plot_size& size) {
             best = std::max(best, p.model->top1);
         }
     const double margin = std::max(0.08 * (best - worst), 0.25);
-    plot_frame f{
-        size, {3.6 * size.font, 0.8 * size.font, size.width - 0.9 * size.font, size.height - 3.7 * size.font}, {}, {}};
+    plot_frame f{size, {}, {}, {}};
+    f.y = {std::max(0.0, worst - margin), std::min(100.0, best + margin), 0, 0, false};
+    double widest = 0;
+    for (const double v : linear_ticks(f.y.low, f.y.high, most_heights))
+        widest = std::max(widest, text_width(rounded(v, 4), size.font));
+    f.area = {widest + 2.1 * size.font, 0.8 * size.font, size.width - 1.6 * size.font, size.height - 3.7 * size.font};
+    f.y.start = f.area.bottom;
+    f.y.end = f.area.top;
     const double room = std::max(1.12, std::pow(slow / fast, 0.06));
     f.x = {fast / room, slow * room, f.area.left, f.area.right, true};
-    f.y = {std::max(0.0, worst - margin), std::min(100.0, best + margin), f.area.bottom, f.area.top, false};
     return f;
 }
 
@@ -60,7 +68,7 @@ inline std::string svg_text(const std::string& kind, double x, double y, const s
 inline std::string axes(const plot_frame& f) {
     const double font = f.size.font;
     std::string out = "<g aria-hidden=\"true\">";
-    for (const double v : linear_ticks(f.y.low, f.y.high, 8)) {
+    for (const double v : linear_ticks(f.y.low, f.y.high, most_heights)) {
         out += svg_line("grid", f.area.left, f.y(v), f.area.right, f.y(v));
         out += svg_text("tick end", f.area.left - 0.5 * font, f.y(v) + 0.35 * font, rounded(v, 4));
     }

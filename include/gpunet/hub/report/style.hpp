@@ -94,7 +94,7 @@ figure { margin: 1rem 0 0; }
 .key { flex: none; position: relative; top: .15em; }
 .families { display: flex; flex-wrap: wrap; gap: .1rem 1.25rem; margin: .75rem 0 .25rem; }
 .claim { font-size: 1.125rem; }
-.claim strong { white-space: nowrap; }
+.claim strong, .claim code { white-space: nowrap; }
 .claim, .claim + p { max-width: 54rem; }
 .plots { margin-top: 1.25rem; }
 #tip { position: fixed; z-index: 3; pointer-events: none; max-width: min(26rem, calc(100vw - 16px)); background: var(--text);
