@@ -54,6 +54,7 @@ inline std::string plot_svg(std::span<const gpunet::model> models, const view& v
         out += "<g class=\"line " + (v.by_family ? std::string("total") : colour_class(s->style)) +
                (s == &chief ? " chief" : "") + "\" aria-hidden=\"true\">" + staircase(*s, f, s == &chief) + "</g>\n";
     if (v.by_family) out += curves_svg(chief, f, families);
+    for (const series* s : order) out += whiskers_svg(*s, f, families, v.by_family);
     out += names_svg(models, v, chief, f, families) + '\n';
     for (const series* s : order) {
         out += "<g class=\"series" + std::string(s->measured() ? " here" : "") + "\" role=\"group\" aria-label=\"" +

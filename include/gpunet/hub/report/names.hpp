@@ -112,6 +112,8 @@ inline std::string names_svg(std::span<const gpunet::model> models, const view& 
             const double x = f.x(s->points[i].record->latency.count()), y = f.y(s->points[i].model->top1);
             const double half = v.by_family && s->on_front(i) ? 8 : 6;
             taken.push_back({x - half, y - half, x + half, y + half});
+            if (const auto ends = whisker(s->points[i], f))
+                avoided.push_back({ends->first, y - 1, ends->second, y + 1});
         }
         avoid_front(*s, f, s == &chief, avoided);
     }

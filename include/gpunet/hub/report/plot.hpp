@@ -13,8 +13,10 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace gpunet::detail::report {
@@ -144,6 +146,26 @@ inline std::string tooltip(const series& s, const point& p, bool front) {
     return out + (front ? "\non the Pareto front" : "");
 }
 
+/// Where the line of a point's spread begins and ends; nothing where it has none.
+inline std::optional<std::pair<double, double>> whisker(const point& p, const plot_frame& f) {
+    if (!p.record->spread || !(p.record->spread->count() > 0)) return std::nullopt;
+    const double half = p.record->spread->count() / 2, ms = p.record->latency.count();
+    return std::pair(std::max(f.area.left, f.x(std::max(ms - half, f.x.low))), std::min(f.area.right, f.x(ms + half)));
+}
+
+/// The spreads of a series, for names to stand on.
+inline std::string whiskers_svg(const series& s, const plot_frame& f, const family_index& families, bool by_family) {
+    std::string out;
+    for (const point& p : s.points)
+        if (const auto ends = whisker(p, f)) {
+            const double y = f.y(p.model->top1);
+            out += "<g class=\"f " + family_class(place_of(families, *p.model)) + ' ' +
+                   colour_class(look_of(s, p, families, by_family)) + "\" aria-hidden=\"true\">" +
+                   svg_line("whisker", ends->first, y, ends->second, y) + "</g>\n";
+        }
+    return out;
+}
+
 inline std::string plot_point(const series& s, std::size_t i, const plot_frame& f, const family_index& families,
                               bool by_family) {
     const point& p = s.points[i];
@@ -153,11 +175,6 @@ inline std::string plot_point(const series& s, std::size_t i, const plot_frame& 
     std::string out = "<g class=\"pt f " + family_class(place_of(families, *p.model)) + ' ' + colour_class(look) +
                       (p.record->noisy ? " noisy" : "") + "\" tabindex=\"0\" role=\"img\" data-model=\"" +
                       escaped(p.model->name) + "\"><title>" + escaped(tooltip(s, p, front)) + "</title>";
-    if (p.record->spread && p.record->spread->count() > 0) {
-        const double half = p.record->spread->count() / 2, ms = p.record->latency.count();
-        out += svg_line("whisker", std::max(f.area.left, f.x(std::max(ms - half, f.x.low))), y,
-                        std::min(f.area.right, f.x(ms + half)), y);
-    }
     const std::string centre = "cx=\"" + at(x) + "\" cy=\"" + at(y) + "\" r=\"";
     out += "<circle class=\"ring\" " + centre + "10\"/>";
     if (front && by_family) out += "<circle class=\"best\" " + centre + "8.5\"/>";

@@ -70,7 +70,7 @@ figure { margin: 1rem 0 0; }
 .c4 { --c: var(--s4); } .c5 { --c: var(--s5); } .c6 { --c: var(--s6); } .c7 { --c: var(--s7); }
 .m { stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; fill: var(--page); }
 .here .m { fill: var(--c); }
-.here .noisy .m { fill: var(--page); stroke-dasharray: 2.5 1.5; }
+.here .noisy .m { fill-opacity: .3; stroke-dasharray: 3 1.5; }
 .front { fill: none; stroke: var(--c, var(--soft)); stroke-width: 1.4; stroke-opacity: .55; stroke-linejoin: round; }
 .chief .front { stroke-width: 2.4; stroke-opacity: .8; }
 .total .front { stroke: var(--text); stroke-width: 6; stroke-opacity: .13; }
