@@ -74,6 +74,37 @@ inline std::vector<gpunet::model> many_models() {
     return models;
 }
 
+inline const char* const graphics = "NVIDIA H100 PCIe";
+
+inline gpunet::latency_record gpu_record(double ms, std::int64_t batch = 1) {
+    gpunet::latency_record r = hub_test::measured(hub_test::record(graphics, "cuDNN 9.19.0", "fp16", batch, ms));
+    r.source = "gpunet 0.1.0";
+    r.date = "2026-03-01T10:00:00Z";
+    r.spread = gpunet::milliseconds(0.02 * ms);
+    return r;
+}
+
+inline gpunet::report_data gpu_data() {
+    gpunet::report_data d = data();
+    d.here = {graphics, "fp16", "cuDNN 9.19.0", {}, {}, {}};
+    return d;
+}
+
+/// The built-in models as if measured on a GPU, where time goes by depth more than by work: all but the two of the
+/// names.
+inline std::vector<gpunet::model> gpu_models() {
+    const gpunet::registry r = gpunet::registry::builtin();
+    std::vector<gpunet::model> models(r.begin(), r.end());
+    for (gpunet::model& m : models) {
+        const auto depth = static_cast<double>(gpunet::lower(m.network).blocks.size());
+        const double ms =
+            0.06 + (m.family == "GPUNet" ? 0.016 : 0.027) * depth + 4e-11 * static_cast<double>(m.multiply_adds);
+        if (m.name != "EfficientNet-X-B7" && m.name != "MobileNetV4-Conv-L") m.latency.push_back(gpu_record(ms));
+        m.latency.push_back(gpu_record(5 * ms, 8));
+    }
+    return models;
+}
+
 /// As a registry and a machine of someone who means harm would be.
 inline std::vector<gpunet::model> hostile_models() {
     const std::string evil = "</script><script>alert(1)</script><img src=x onerror='alert(2)'>\"&amp;\x01\xff\u202e";

@@ -173,6 +173,23 @@ TEST_CASE("labels lie within the frame, apart from each other and from points") 
     CHECK(kept <= 8);
 }
 
+TEST_CASE("a label for which there is no room gives way to its shorter text") {
+    const report::box frame{0, 0, 100, 60};
+    std::vector<report::label_request> wanted = {{"a name much wider than the frame", 50, 30, true}};
+    CHECK_FALSE(report::place_labels(wanted, {}, {}, frame, 13).front());
+    wanted[0].shorter = "name";
+    const auto shorter = report::place_labels(wanted, {}, {}, frame, 13).front();
+    REQUIRE(shorter);
+    CHECK(shorter->text == "name");
+    wanted[0].text = "it fits";
+    CHECK(report::place_labels(wanted, {}, {}, frame, 13).front()->text == "it fits");
+    const report::box wide{0, 0, 300, 60};
+    const double near = report::place_labels(wanted, {}, {}, wide, 13).front()->x;
+    wanted[0].gap = 3;
+    CHECK(near == Approx(58));
+    CHECK(report::place_labels(wanted, {}, {}, wide, 13).front()->x == Approx(61));
+}
+
 TEST_CASE("a label keeps off lines where it can, and not where it cannot") {
     const std::vector<report::label_request> wanted = {{"Model", 100, 100, false}};
     const report::box frame{0, 0, 200, 200};
@@ -284,21 +301,21 @@ TEST_CASE("the first sentence says what a selection says") {
     const milliseconds exact = c.series->points[0].record->latency;
     CHECK(report::best_within(*c.series, exact)->record->latency == exact); // inclusive
     CHECK_THAT(report::headline(*c.series, milliseconds(1)),
-               Contains("No model on this machine takes at most 1 ms: the fastest is <strong>EfficientNet-Lite0"));
-    CHECK_THAT(report::headline(*c.series, {}), Contains("Within 20 ms the most accurate model on this machine is"));
+               Contains("No model on this machine takes at most 1 ms: the fastest is <strong>MobileNetV4-Conv-S"));
+    CHECK_THAT(report::headline(*c.series, {}), Contains("Within 50 ms the most accurate model on this machine is"));
 }
 
 TEST_CASE("the ladder's budgets are round, each with another model, up to the most accurate") {
     const chief c(report_test::measured_models());
     const auto rungs = report::ladder(*c.series);
-    REQUIRE(rungs.size() == 4);
+    REQUIRE(rungs.size() == 6);
     std::vector<double> budgets;
     for (const report::rung& r : rungs) {
         budgets.push_back(std::round(1e6 * r.budget.count()) / 1e6);
         CHECK(r.best->record->latency <= r.budget);
     }
-    CHECK(budgets == std::vector<double>{10, 20, 50, 200});
-    CHECK(rungs.back().best->model->name == "GPUNet-D2");
+    CHECK(budgets == std::vector<double>{10, 20, 50, 100, 200, 500});
+    CHECK(rungs.back().best->model->name == "EfficientNetV2-L");
 }
 
 TEST_CASE("the front's list says what each model gives, and what beats the others") {
@@ -309,6 +326,208 @@ TEST_CASE("the front's list says what each model gives, and what beats the other
     CHECK_THAT(html, Contains("<strong>twin</strong>: 70.0 % in 1.00 ms; the same as fast"));
     CHECK_THAT(html, Contains("10.0 points more than twin for 2.00 ms more; the most accurate"));
     CHECK_THAT(html, Contains("<strong>beaten</strong> (69.0 %, 2.00 ms): fast has 70.0 % in 1.00 ms"));
+}
+
+TEST_CASE("a model of a family is called by what tells it from the others") {
+    std::vector<gpunet::model> models;
+    for (const char* name : {"Net-X-B0", "Net-X-B1", "Lite0", "Lite1", "Some-Conv-S", "Some-Conv-L", "Lonely-1", "A-1",
+                             "A-", "B-1", "B-10", ""}) {
+        models.push_back(model(name, 70, {}));
+        models.back().family = std::string(name).substr(0, 2);
+    }
+    std::vector<std::string> names;
+    for (const gpunet::model& m : models) names.push_back(report::name_in_family(models, m));
+    CHECK(names ==
+          std::vector<std::string>{"B0", "B1", "Lite0", "Lite1", "S", "L", "Lonely-1", "1", "A-", "1", "10", ""});
+}
+
+TEST_CASE("a family's line goes through its models by latency") {
+    std::vector<gpunet::model> models = {model("a-2", 80, {measured_record(3)}), model("b-1", 81, {measured_record(1)}),
+                                         model("a-1", 75, {measured_record(2)}), model("a-3", 79, {measured_record(3)}),
+                                         model("a-4", 82, {})};
+    for (gpunet::model& m : models) m.family = m.name.substr(0, 1);
+    const chief c(models);
+    const auto curves = report::curves_of(*c.series, report::families_of(c.models));
+    REQUIRE(curves.size() == 2);
+    CHECK(curves.at(0) == indices{2, 3, 0});
+    CHECK(curves.at(1) == indices{1});
+    const std::string page = report_html(models, report_test::data());
+    CHECK(count(page, "class=\"curve\"") == 3); // in both sizes, and in the legend; none through a single model
+    CHECK_THAT(page, Contains("1 model without such a record, not drawn: a-4."));
+}
+
+TEST_CASE("a plot is of one series by families, and of several by themselves") {
+    const chief c({model("a", 80,
+                         {measured_record(5), measured_record(9, 4), record("NVIDIA A100", "TensorRT 8", "fp16", 1, 1),
+                          record("NVIDIA A100", "TensorRT 8", "fp16", 8, 4)})});
+    const auto groups = report::groups_of(c.all, *c.series, report_test::data().here, 12);
+    std::vector<std::string> names;
+    std::vector<bool> by_family;
+    for (const report::view& v : report::views_of(groups, *c.series, 12)) {
+        names.push_back(v.name);
+        by_family.push_back(v.by_family);
+        CHECK(v.by_family == (v.shown.members.size() == 1));
+    }
+    CHECK(names == std::vector<std::string>{"batch 1, fp32", "batch 1, usual precision, all devices", "batch 1, fp16",
+                                            "batch 4, fp32", "batch 8, fp16"});
+    CHECK(report::views_of(groups, *c.series, 2).size() == 2);
+}
+
+namespace {
+
+/// A model of a family, measured.
+gpunet::model of_family(const char* family, const char* name, double top1, double ms) {
+    gpunet::model m = model(name, top1, {measured_record(ms)});
+    if (ms <= 0) m.latency.clear();
+    m.family = family;
+    return m;
+}
+
+std::string verdict(const chief& c) {
+    return report::verdict_html(report::gpunet_claim, report::judge(report::gpunet_claim, c.models, *c.series),
+                                *c.series);
+}
+
+std::string pairs(const chief& c) {
+    return report::duels_html(report::gpunet_claim, report::judge(report::gpunet_claim, c.models, *c.series),
+                              *c.series);
+}
+
+} // namespace
+
+TEST_CASE("against each rival stands the fastest champion that is as accurate") {
+    const chief c({of_family("FBNetV3", "F-equal", 80, 2), of_family("FBNetV3", "F-better", 82.1, 1),
+                   of_family("Other", "O", 79, 0.9), of_family("EfficientNet-X", "X-fast", 79, 0.5),
+                   of_family("EfficientNet-X", "X-slow", 81, 9), of_family("EfficientNet-X", "X-unknown", 70, 0),
+                   of_family("GPUNet", "G-small", 80, 1.5), of_family("GPUNet", "G-worse", 78, 0.1),
+                   of_family("GPUNet", "G-twin", 80.5, 1.5), of_family("GPUNet", "G-large", 82, 4.5),
+                   of_family("GPUNet", "G-unknown", 90, 0)});
+    const report::judgement j = report::judge(report::gpunet_claim, c.models, *c.series);
+    const auto expect = [&](std::size_t i, const char* rival, const char* champion, double times,
+                            report::outcome result, bool named, bool within) {
+        INFO(rival);
+        CHECK(j.duels[i].rival->model->name == rival);
+        CHECK((j.duels[i].champion ? j.duels[i].champion->model->name : "none") == champion);
+        CHECK(j.duels[i].times == Approx(times));
+        CHECK(j.duels[i].result == result);
+        CHECK(j.duels[i].named == named);
+        CHECK(j.duels[i].within == within);
+    };
+    using report::outcome;
+    REQUIRE(j.duels.size() == 5);                                        // in the claim's order of families
+    expect(0, "X-fast", "G-twin", 1.0 / 3, outcome::slower, true, true); // the rival alone is within a millisecond
+    expect(1, "X-slow", "G-large", 2, outcome::holds, true, false);
+    expect(2, "F-equal", "G-twin", 4.0 / 3, outcome::faster, true, false); // of equally fast ones the more accurate
+    expect(3, "F-better", "none", 0, outcome::unmatched, true, true);
+    expect(4, "O", "G-twin", 0.6, outcome::slower, false, true);
+    REQUIRE(j.unknown.size() == 1);
+    CHECK(j.unknown[0]->name == "X-unknown");
+    CHECK(j.champions == 5);
+    CHECK(j.champions_known == 4);
+    CHECK(j.rivals == 5);
+    const std::string text = verdict(c), table = pairs(c);
+    CHECK_THAT(text,
+               Contains(" is on this machine true of <strong>0 of 2 rivals</strong> within 1 ms; at any latency it "
+                        "would be of <strong>1 of 4 rivals</strong>."));
+    CHECK_THAT(text, Contains("G-large is 2.00 times as fast as X-slow and 1.0 points more accurate."));
+    CHECK_THAT(text, Contains("Not true of F-equal (a GPUNet as accurate is faster, but less than 2 times as fast); of "
+                              "X-fast (no GPUNet as accurate is faster); of F-better (more accurate than every GPUNet "
+                              "measured)."));
+    CHECK_THAT(text, Contains("Unknown of X-unknown, not measured. Only 4 of 5 models of GPUNet are measured."));
+    CHECK(count(table, "<tr><th scope=\"row\"") == 5);
+    CHECK_THAT(table, Contains("<th scope=\"row\">O</th>") && !Contains("X-unknown") && Contains("fp32, batch 1"));
+}
+
+TEST_CASE("the claim is true, or false, or cannot be judged") {
+    const gpunet::model x = of_family("EfficientNet-X", "X", 80, 2), f = of_family("FBNetV3", "F", 79, 1.8);
+    const chief right({x, f, of_family("GPUNet", "G", 80, 0.9)});
+    CHECK_THAT(verdict(right), Contains(" is on this machine true of <strong>2 of 2 rivals</strong>.") &&
+                                   Contains("G is 2.22 times as fast as X and equally accurate.") &&
+                                   !Contains("Not true") && !Contains("Unknown") && !Contains("Only"));
+    const chief wrong({x, f, of_family("GPUNet", "G", 80, 3.0)});
+    CHECK_THAT(
+        verdict(wrong),
+        Contains("is about latencies within 1 ms, which no model compared reaches on this machine; at any latency "
+                 "it would be true of <strong>0 of 2 rivals</strong>") &&
+            Contains("The nearest to it: G is 0.66 times as fast as X") &&
+            Contains("Not true of X and F (no GPUNet as accurate is faster)."));
+    const chief nearly({x, of_family("GPUNet", "G", 80, 1.00001)}); // 1.99998 times
+    CHECK_THAT(verdict(nearly), Contains("<strong>0 of 1 rival</strong>") && Contains("G is 1.99 times as fast"));
+    const chief worse({x, of_family("GPUNet", "G", 79.9, 0.1)});
+    CHECK_THAT(verdict(worse), Contains("<strong>0 of 1 rival</strong>") && !Contains("The nearest") &&
+                                   Contains("Not true of X (more accurate than every GPUNet measured)."));
+
+    const chief no_rival({of_family("EfficientNet-X", "X", 80, 0), of_family("GPUNet", "G", 80, 1)});
+    CHECK_THAT(verdict(no_rival), Contains("can be neither confirmed nor denied on this machine yet, for no model of "
+                                           "EfficientNet-X and FBNetV3 is measured.") &&
+                                      Contains("gpunet bench --save"));
+    const chief no_champion({x, of_family("GPUNet", "G", 80, 0)});
+    CHECK_THAT(verdict(no_champion), Contains("for no model of GPUNet is measured."));
+    CHECK(pairs(no_champion).empty());
+    for (const chief& foreign :
+         {chief({of_family("Other", "O", 80, 1)}), chief({of_family("GPUNet", "G", 80, 1)}), chief({x, f})})
+        CHECK(verdict(foreign).empty()); // a registry without one of the sides
+
+    const gpunet::registry published = gpunet::registry::builtin(); // whose records are of GPUNet alone
+    const chief others(std::vector<gpunet::model>(published.begin(), published.end()));
+    CHECK_THAT(verdict(others),
+               Contains("can be neither confirmed nor denied by published figures on NVIDIA A100, for no model "
+                        "of EfficientNet-X and FBNetV3 is on record."));
+}
+
+TEST_CASE("what is not comparable is on neither side of the claim, and noise and missing weights are told") {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    gpunet::model noisy = of_family("FBNetV3", "F", 79, 3);
+    noisy.latency.front().noisy = true;
+    noisy.weights.resize(1);
+    gpunet::model zero = of_family("GPUNet", "zero", 80, 1);
+    zero.latency.front().latency = gpunet::milliseconds(0);
+    const chief c({noisy, of_family("EfficientNet-X", "X", nan, 1), zero, of_family("GPUNet", "G", 80, 1)});
+    const report::judgement j = report::judge(report::gpunet_claim, c.models, *c.series);
+    REQUIRE(j.duels.size() == 1);
+    CHECK(j.duels[0].champion->model->name == "G");
+    CHECK(j.unknown.size() == 1);
+    CHECK_THAT(pairs(c), Contains("1 pair rests on a noisy measurement") && !Contains("without weights"));
+    noisy.weights.clear();
+    CHECK_THAT(pairs(chief({noisy, of_family("GPUNet", "G", 80, 1)})), Contains("1 model comes without weights"));
+}
+
+TEST_CASE("how many times is rounded down") {
+    CHECK(report::times_text(2.3) == "2.30");
+    CHECK(report::times_text(1.99999) == "1.99");
+    CHECK(report::times_text(2) == "2.00");
+    CHECK(report::times_text(9.999) == "9.99");
+    CHECK(report::times_text(23.45) == "23.4");
+    CHECK(report::times_text(1234.9) == "1234");
+}
+
+TEST_CASE("the page draws 38 models of seven families, each family in its look") {
+    const auto models = report_test::gpu_models();
+    REQUIRE(models.size() == 38);
+    const std::string page = report_html(models, report_test::gpu_data());
+    CHECK(page == report_html(models, report_test::gpu_data()));
+    const auto all = report::series_of(models, report_test::gpu_data().here);
+    const report::series* chief = report::main_series(all, report_test::gpu_data().here);
+    REQUIRE(chief->points.size() == 36);
+    const std::string first = page.substr(page.find("<figure"), page.find("</figure>") - page.find("<figure"));
+    CHECK(count(first, "class=\"pt ") == 2 * 36);
+    CHECK(count(first, "class=\"best\"") == 2 * chief->front.size());
+    CHECK(count(first, "class=\"curve\"") == 3 * 7);
+    CHECK_THAT(first, Contains("2 models without such a record, not drawn: EfficientNet-X-B7, MobileNetV4-Conv-L."));
+    std::set<std::string> looks;
+    const auto families = report::families_of(models);
+    REQUIRE(families.size() == 7);
+    for (const auto& [family, place] : families) {
+        CHECK_THAT(first, Contains("<span>" + family + "</span>"));
+        looks.insert(report::colour_class(place));
+        looks.insert(report::marker(place, 0, 0, 5));
+    }
+    CHECK(looks.size() == 14); // another colour and another shape for each
+    const std::string wide = first.substr(0, first.find("class=\"plot narrow"));
+    for (const std::size_t i : chief->front) CHECK_THAT(wide, Contains(">" + chief->points[i].model->name + "</text>"));
+    CHECK(count(wide, "class=\"name ") == 36);
+    CHECK_THAT(page, Contains("<li><a href=\"#claim\">Claim</a></li>") && Contains("Unknown of EfficientNet-X-B7"));
+    CHECK_THAT(report_html(report_test::hostile_models(), report_test::hostile_data()), !Contains("#claim"));
 }
 
 TEST_CASE("where nothing is measured the page says so, and how to measure") {
@@ -333,7 +552,7 @@ TEST_CASE("the page has every model, published beside measured, spread, noise, b
          {"<strong>measured here</strong>", "NVIDIA V100, TensorRT 8, fp16, published", "latency in milliseconds",
           "ImageNet top-1 in per cent", "<em class=\"flag\">noisy</em> 62.7", "1 measurement is noisy", "\u00b10.54",
           "<th scope=\"col\">batch 64</th>", "GPUNet reference implementation, NVIDIA DeepLearningExamples, 2022",
-          "https://arxiv.org/abs/2205.00841", "Licences of the models: Apache-2.0 (8 models)", "2026-03-01",
+          "https://arxiv.org/abs/2205.00841", "Licences of the models: Apache-2.0 (38 models)", "2026-03-01",
           "<dt>oneDNN</dt><dd>2.6.3</dd>", "Intel Xeon Platinum 8259CL"})
         CHECK_THAT(page, Contains(part));
     CHECK_THAT(page, !Contains("Time of each layer"));
@@ -437,6 +656,7 @@ TEST_CASE("write pages", "[.pages]") {
     const gpunet::registry published = gpunet::registry::builtin();
     write("published.html", report_html(published.models(), report_test::data()));
     write("many.html", report_html(report_test::many_models(), report_test::data()));
+    write("families.html", report_html(report_test::gpu_models(), report_test::gpu_data()));
     write("hostile.html", report_html(report_test::hostile_models(), report_test::hostile_data()));
     write("empty.html", report_html({}, report_test::data()));
 }

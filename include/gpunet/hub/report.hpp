@@ -3,6 +3,7 @@
 
 #include <gpunet/hub/layer_times.hpp>
 #include <gpunet/hub/model.hpp>
+#include <gpunet/hub/report/claim.hpp>
 #include <gpunet/hub/report/figure.hpp>
 #include <gpunet/hub/report/layers.hpp>
 #include <gpunet/hub/report/policy.hpp>
@@ -11,6 +12,7 @@
 #include <gpunet/hub/report/style.hpp>
 #include <gpunet/hub/report/summary.hpp>
 #include <gpunet/hub/report/tables.hpp>
+#include <gpunet/hub/report/verdict.hpp>
 
 #include <optional>
 #include <span>
@@ -65,7 +67,12 @@ inline std::vector<section> sections(std::span<const model> models, const std::v
     std::vector<group> groups;
     if (chief) {
         groups = groups_of(all, *chief, d.here, most_views);
-        out.push_back({"plot", "Plot", "Latency against accuracy", figures(models, groups, *chief)});
+        const judgement j = judge(gpunet_claim, models, *chief);
+        out.push_back(
+            {"plot", "Plot", "Latency against accuracy",
+             verdict_html(gpunet_claim, j, *chief) + figures(models, views_of(groups, *chief, most_views), *chief)});
+        if (std::string html = duels_html(gpunet_claim, j, *chief); !html.empty())
+            out.push_back({"claim", "Claim", "The paper\u2019s claim, model by model", std::move(html)});
         out.push_back(
             {"front", "Pareto front", "Pareto front",
              "<p class=\"soft\">The models that no other beats: whatever is more accurate takes longer.</p>\n" +

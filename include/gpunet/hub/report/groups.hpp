@@ -82,4 +82,42 @@ inline std::vector<group> groups_of(std::span<const series> all, const series& c
     return groups;
 }
 
+/// How many points of a series are too many to name them all in full.
+inline constexpr std::size_t many_points = 16;
+
+/// One plot: a series by itself, its families told apart, or several series, told apart themselves.
+struct view {
+    std::string name;
+    group shown;
+    bool by_family = true;
+};
+
+/// The group's series that the page speaks of: the main one's at other precisions and batches, or the first.
+inline const series& chief_of(const group& g, const series& chief) {
+    for (const series* s : g.members)
+        if (same_line(*s, chief)) return *s;
+    return *g.members.front();
+}
+
+/// The plots of groups: for each the page's own series by families, then all of its series where there are more; at
+/// most `most`.
+inline std::vector<view> views_of(const std::vector<group>& groups, const series& chief, std::size_t most) {
+    std::vector<view> views;
+    std::vector<const series*> alone;
+    for (const group& g : groups) {
+        const series& own = chief_of(g, chief);
+        if ((g.members.size() == 1 || same_line(own, chief)) &&
+            std::find(alone.begin(), alone.end(), &own) == alone.end()) {
+            alone.push_back(&own);
+            views.push_back({"batch " + std::to_string(own.batch) + ", " + own.precision, {g.name, g.batch, {&own}}});
+        }
+        if (g.members.size() < 2) continue;
+        const bool devices =
+            std::any_of(g.members.begin(), g.members.end(), [&](const series* s) { return s->device != own.device; });
+        views.push_back({g.name + (devices ? ", all devices" : ", all settings"), g, false});
+    }
+    if (views.size() > most) views.resize(most);
+    return views;
+}
+
 } // namespace gpunet::detail::report

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gpunet::detail::report {
@@ -51,9 +52,12 @@ struct label_request {
     std::string text;
     double x = 0, y = 0;   // of its point
     bool insistent = true; // may stand farther off, with a line to its point
+    double gap = 0;        // so much more than usual between it and its point
+    std::string shorter{}; // what else will do where there is no room for the text
 };
 
 struct placed_label {
+    std::string text;
     box place;
     double x = 0, baseline = 0; // where the text is anchored
     const char* anchor = "";    // "end", "middle" or "start": the side that faces the point
@@ -79,11 +83,12 @@ inline std::vector<std::optional<placed_label>> place_labels(std::span<const lab
     const auto free = [&](const box& b, const std::vector<box>& all) {
         return std::none_of(all.begin(), all.end(), [&](const box& t) { return overlap(b, t); });
     };
-    const auto attempt = [&](const label_request& r, double distance, const direction& d) {
-        const double width = text_width(r.text, size), height = 1.15 * size;
-        const double reach = d.dx != 0 && d.dy != 0 ? 0.75 * distance : distance;
+    const auto attempt = [&](const label_request& r, const std::string& text, double distance, const direction& d) {
+        const double width = text_width(text, size), height = 1.15 * size;
+        const double reach = (d.dx != 0 && d.dy != 0 ? 0.75 * distance : distance) + r.gap;
         const double x = r.x + d.dx * reach, y = r.y + d.dy * reach;
         placed_label l;
+        l.text = text;
         l.place.left = d.dx < 0 ? x - width : d.dx > 0 ? x : x - width / 2;
         l.place.top = d.dy < 0 ? y - height : d.dy > 0 ? y : y - height / 2;
         l.place.right = l.place.left + width;
@@ -108,11 +113,10 @@ inline std::vector<std::optional<placed_label>> place_labels(std::span<const lab
         }
         return all;
     };
-    for (const label_request& r : requests) {
-        std::optional<placed_label> found;
-        for (std::size_t i = 0; i < (r.insistent ? 2 * distances.size() : 2) && !found; ++i)
+    const auto place = [&](const label_request& r, const std::string& text) -> std::optional<placed_label> {
+        for (std::size_t i = 0; i < (r.insistent ? 2 * distances.size() : 2); ++i)
             for (const direction& d : around) {
-                const placed_label l = attempt(r, distances[i / 2], d);
+                placed_label l = attempt(r, text, distances[i / 2], d);
                 if (!within(l.place, frame) || !free(l.place, taken) || !free(l.place, lines)) continue;
                 if (i % 2 == 0 && !free(l.place, avoided)) continue;
                 const std::vector<box> line = pieces(l);
@@ -120,10 +124,14 @@ inline std::vector<std::optional<placed_label>> place_labels(std::span<const lab
                 if (!clear) continue;
                 lines.insert(lines.end(), line.begin(), line.end());
                 taken.push_back(l.place);
-                found = l;
-                break;
+                return l;
             }
-        places.push_back(found);
+        return std::nullopt;
+    };
+    for (const label_request& r : requests) {
+        std::optional<placed_label> found = place(r, r.text);
+        if (!found && !r.shorter.empty()) found = place(r, r.shorter);
+        places.push_back(std::move(found));
     }
     return places;
 }

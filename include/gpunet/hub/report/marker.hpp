@@ -51,4 +51,11 @@ inline std::string swatch(std::size_t style, bool filled) {
            "</svg>";
 }
 
+/// The mark of a family in text, on its line.
+inline std::string line_swatch(std::size_t style, bool filled, bool line) {
+    return "<svg class=\"key " + colour_class(style) + (filled ? " here" : "") +
+           "\" aria-hidden=\"true\" width=\"28\" height=\"16\" viewBox=\"0 0 28 16\">" +
+           (line ? "<path class=\"curve\" d=\"M1 8H27\"/>" : "") + marker(style, 14, 8, 5) + "</svg>";
+}
+
 } // namespace gpunet::detail::report

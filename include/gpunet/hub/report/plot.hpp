@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gpunet/hub/report/axis.hpp>
+#include <gpunet/hub/report/families.hpp>
 #include <gpunet/hub/report/groups.hpp>
 #include <gpunet/hub/report/labels.hpp>
 #include <gpunet/hub/report/marker.hpp>
@@ -11,20 +12,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <iterator>
 #include <map>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace gpunet::detail::report {
-
-/// Places of families in the order of the registry, for the classes f0, f1, ...
-using family_index = std::map<std::string, std::size_t>;
-
-inline std::string family_class(const family_index& families, const gpunet::model& m) {
-    const auto found = families.find(m.family);
-    return "f" + std::to_string(found == families.end() ? 0 : found->second);
-}
 
 struct plot_size {
     std::string kind; // "wide" or "narrow", for large screens and small ones
@@ -37,6 +32,9 @@ struct plot_frame {
     scale x, y;
 };
 
+/// At most about so many numbers along the upright axis.
+inline constexpr std::size_t most_heights = 8;
+
 inline plot_frame frame_of(const group& g, const plot_size& size) {
     double fast = 1e300, slow = 0, worst = 100, best = 0;
     for (const series* s : g.members)
@@ -47,11 +45,16 @@ inline plot_frame frame_of(const group& g, const plot_size& size) {
             best = std::max(best, p.model->top1);
         }
     const double margin = std::max(0.08 * (best - worst), 0.25);
-    plot_frame f{
-        size, {3.6 * size.font, 0.8 * size.font, size.width - 0.9 * size.font, size.height - 3.7 * size.font}, {}, {}};
+    plot_frame f{size, {}, {}, {}};
+    f.y = {std::max(0.0, worst - margin), std::min(100.0, best + margin), 0, 0, false};
+    double widest = 0;
+    for (const double v : linear_ticks(f.y.low, f.y.high, most_heights))
+        widest = std::max(widest, text_width(rounded(v, 4), size.font));
+    f.area = {widest + 2.1 * size.font, 0.8 * size.font, size.width - 1.6 * size.font, size.height - 3.7 * size.font};
+    f.y.start = f.area.bottom;
+    f.y.end = f.area.top;
     const double room = std::max(1.12, std::pow(slow / fast, 0.06));
     f.x = {fast / room, slow * room, f.area.left, f.area.right, true};
-    f.y = {std::max(0.0, worst - margin), std::min(100.0, best + margin), f.area.bottom, f.area.top, false};
     return f;
 }
 
@@ -67,7 +70,7 @@ inline std::string svg_text(const std::string& kind, double x, double y, const s
 inline std::string axes(const plot_frame& f) {
     const double font = f.size.font;
     std::string out = "<g aria-hidden=\"true\">";
-    for (const double v : linear_ticks(f.y.low, f.y.high, 8)) {
+    for (const double v : linear_ticks(f.y.low, f.y.high, most_heights)) {
         out += svg_line("grid", f.area.left, f.y(v), f.area.right, f.y(v));
         out += svg_text("tick end", f.area.left - 0.5 * font, f.y(v) + 0.35 * font, rounded(v, 4));
     }
@@ -83,6 +86,38 @@ inline std::string axes(const plot_frame& f) {
     out += "<text class=\"title middle\" transform=\"translate(" + left + ' ' + middle +
            ") rotate(-90)\">ImageNet top-1 in per cent</text>";
     return out + "</g>";
+}
+
+/// How a point looks: by its family where that is what a plot tells apart, otherwise by its series.
+inline std::size_t look_of(const series& s, const point& p, const family_index& families, bool by_family) {
+    return by_family ? place_of(families, *p.model) : s.style;
+}
+
+/// The models of each family of a series by latency, of equal ones by accuracy: places in its points.
+inline std::map<std::size_t, std::vector<std::size_t>> curves_of(const series& s, const family_index& families) {
+    std::map<std::size_t, std::vector<std::size_t>> curves;
+    for (std::size_t i = 0; i < s.points.size(); ++i) curves[place_of(families, *s.points[i].model)].push_back(i);
+    for (auto& [place, curve] : curves)
+        std::stable_sort(curve.begin(), curve.end(), [&](std::size_t a, std::size_t b) {
+            const point &x = s.points[a], &y = s.points[b];
+            return std::tuple(x.record->latency, x.model->top1) < std::tuple(y.record->latency, y.model->top1);
+        });
+    return curves;
+}
+
+/// A line through the models of each family.
+inline std::string curves_svg(const series& s, const plot_frame& f, const family_index& families) {
+    std::string out;
+    for (const auto& [place, curve] : curves_of(s, families)) {
+        if (curve.size() < 2) continue;
+        std::string path;
+        for (const std::size_t i : curve)
+            path += (path.empty() ? "M" : "L") + at(f.x(s.points[i].record->latency.count())) + ' ' +
+                    at(f.y(s.points[i].model->top1));
+        out += "<g class=\"f " + family_class(place) + ' ' + colour_class(place) +
+               "\" aria-hidden=\"true\"><path class=\"curve\" d=\"" + path + "\"/></g>\n";
+    }
+    return out;
 }
 
 /// The best accuracy within each latency: rises at every model of the front. @param open  goes on to the right
@@ -111,67 +146,39 @@ inline std::string tooltip(const series& s, const point& p, bool front) {
     return out + (front ? "\non the Pareto front" : "");
 }
 
-inline std::string plot_point(const series& s, std::size_t i, const plot_frame& f, const family_index& families) {
+/// Where the line of a point's spread begins and ends; nothing where it has none.
+inline std::optional<std::pair<double, double>> whisker(const point& p, const plot_frame& f) {
+    if (!p.record->spread || !(p.record->spread->count() > 0)) return std::nullopt;
+    const double half = p.record->spread->count() / 2, ms = p.record->latency.count();
+    return std::pair(std::max(f.area.left, f.x(std::max(ms - half, f.x.low))), std::min(f.area.right, f.x(ms + half)));
+}
+
+/// The spreads of a series, for names to stand on.
+inline std::string whiskers_svg(const series& s, const plot_frame& f, const family_index& families, bool by_family) {
+    std::string out;
+    for (const point& p : s.points)
+        if (const auto ends = whisker(p, f)) {
+            const double y = f.y(p.model->top1);
+            out += "<g class=\"f " + family_class(place_of(families, *p.model)) + ' ' +
+                   colour_class(look_of(s, p, families, by_family)) + "\" aria-hidden=\"true\">" +
+                   svg_line("whisker", ends->first, y, ends->second, y) + "</g>\n";
+        }
+    return out;
+}
+
+inline std::string plot_point(const series& s, std::size_t i, const plot_frame& f, const family_index& families,
+                              bool by_family) {
     const point& p = s.points[i];
     const double x = f.x(p.record->latency.count()), y = f.y(p.model->top1);
     const bool front = s.on_front(i);
-    std::string out = "<g class=\"pt f " + family_class(families, *p.model) + (p.record->noisy ? " noisy" : "") +
-                      "\" tabindex=\"0\" role=\"img\" data-model=\"" + escaped(p.model->name) + "\"><title>" +
-                      escaped(tooltip(s, p, front)) + "</title>";
-    if (p.record->spread && p.record->spread->count() > 0) {
-        const double half = p.record->spread->count() / 2, ms = p.record->latency.count();
-        out += svg_line("whisker", std::max(f.area.left, f.x(std::max(ms - half, f.x.low))), y,
-                        std::min(f.area.right, f.x(ms + half)), y);
-    }
-    out += "<circle class=\"ring\" cx=\"" + at(x) + "\" cy=\"" + at(y) + "\" r=\"10\"/>";
-    return out + marker(s.style, x, y, front ? 5.5 : 4.5) + "</g>";
-}
-
-/// Names, the main series' first: all of its points, and of the others those of a front that find room at once.
-inline std::string names(const group& g, const series& chief, const plot_frame& f, const family_index& families) {
-    std::vector<box> taken;
-    for (const series* s : g.members)
-        for (const point& p : s->points) {
-            const double x = f.x(p.record->latency.count()), y = f.y(p.model->top1);
-            taken.push_back({x - 6, y - 6, x + 6, y + 6});
-        }
-    std::vector<box> avoided;
-    for (const series* s : g.members) {
-        double x = f.area.right; // from the slowest backwards
-        for (auto i = s->front.rbegin(); i != s->front.rend(); ++i) {
-            const point& p = s->points[*i];
-            const double left = f.x(p.record->latency.count()), y = f.y(p.model->top1);
-            const auto below = std::next(i);
-            const double bottom = below == s->front.rend() ? f.area.bottom : f.y(s->points[*below].model->top1);
-            if (i != s->front.rbegin() || s == &chief) avoided.push_back({left, y - 1, x, y + 1});
-            avoided.push_back({left - 1, y, left + 1, bottom});
-            x = left;
-        }
-    }
-    std::vector<label_request> wanted;
-    std::vector<std::string> kinds;
-    const auto want = [&](const series& s, bool front, bool insistent) {
-        for (std::size_t i = 0; i < s.points.size(); ++i) {
-            if (s.on_front(i) != front) continue;
-            const point& p = s.points[i];
-            wanted.push_back({p.model->name, f.x(p.record->latency.count()), f.y(p.model->top1), insistent});
-            kinds.push_back((front && insistent ? "name first f " : "name f ") + family_class(families, *p.model) +
-                            ' ');
-        }
-    };
-    want(chief, true, true);
-    want(chief, false, f.size.kind == "wide");
-    for (const series* s : g.members)
-        if (s != &chief) want(*s, true, false);
-    std::string out = "<g class=\"names\" aria-hidden=\"true\">";
-    const auto places = place_labels(wanted, taken, avoided, f.area, f.size.font);
-    for (std::size_t i = 0; i < places.size(); ++i) {
-        if (!places[i]) continue;
-        const placed_label& l = *places[i];
-        if (l.leader) out += svg_line("leader", l.from_x, l.from_y, l.to_x, l.to_y);
-        out += svg_text(kinds[i] + l.anchor, l.x, l.baseline, wanted[i].text);
-    }
-    return out + "</g>";
+    const std::size_t look = look_of(s, p, families, by_family);
+    std::string out = "<g class=\"pt f " + family_class(place_of(families, *p.model)) + ' ' + colour_class(look) +
+                      (p.record->noisy ? " noisy" : "") + "\" tabindex=\"0\" role=\"img\" data-model=\"" +
+                      escaped(p.model->name) + "\"><title>" + escaped(tooltip(s, p, front)) + "</title>";
+    const std::string centre = "cx=\"" + at(x) + "\" cy=\"" + at(y) + "\" r=\"";
+    out += "<circle class=\"ring\" " + centre + "10\"/>";
+    if (front && by_family) out += "<circle class=\"best\" " + centre + "8.5\"/>";
+    return out + marker(look, x, y, front ? 5.5 : 4.5) + "</g>";
 }
 
 } // namespace gpunet::detail::report

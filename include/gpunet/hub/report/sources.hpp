@@ -71,9 +71,8 @@ inline std::string sources_html(std::span<const gpunet::model> models, const std
         out += "<h3>Published</h3>\n<p>Latencies that others published, on their machines:</p>\n" +
                items(published, "figure");
     if (!accuracy.all().empty())
-        out += "<h3>Accuracy</h3>\n<p>Top-1 is published too, with the pretrained weights; it is not measured "
-               "here:</p>\n" +
-               items(accuracy, "model");
+        out +=
+            "<h3>Accuracy</h3>\n<p>Top-1 is published too; it is not measured here:</p>\n" + items(accuracy, "model");
     if (!papers.all().empty()) {
         out += "<h3>Papers</h3>\n<ul>\n";
         for (const auto& [paper, count] : papers.all())

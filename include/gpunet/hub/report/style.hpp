@@ -8,13 +8,13 @@ namespace gpunet::detail::report {
 inline constexpr std::string_view style = R"css(
 :root { color-scheme: light; --page: #ffffff; --card: #f5f6f8; --text: #191d24; --soft: #545c69; --line: #d5d9e0;
   --grid: #e7eaee; --link: #0a58ca; --flag: #a8200d;
-  --s0: #0a58ca; --s1: #b04a00; --s2: #0b7a5c; --s3: #a01bb0; --s4: #c01040; --s5: #4d5563; --s6: #5a6a00; --s7: #6a2bd0; }
+  --s0: #0a58ca; --s1: #b04a00; --s2: #0b7a5c; --s3: #a01bb0; --s4: #c01040; --s5: #20252e; --s6: #5a6a00; --s7: #6a2bd0; }
 @media (prefers-color-scheme: dark) { :root:not([data-theme="light"]) { color-scheme: dark; --page: #12151a;
   --card: #1b2027; --text: #e8ebf0; --soft: #a9b2bf; --line: #39414d; --grid: #262c35; --link: #85b7ff; --flag: #ff9d8a;
-  --s0: #74b0ff; --s1: #ffb266; --s2: #55d6a8; --s3: #eea5fb; --s4: #ff93a8; --s5: #b9c1cd; --s6: #cfdb62; --s7: #bda6ff; } }
+  --s0: #74b0ff; --s1: #ffb266; --s2: #55d6a8; --s3: #eea5fb; --s4: #ff93a8; --s5: #f2f4f7; --s6: #cfdb62; --s7: #bda6ff; } }
 :root[data-theme="dark"] { color-scheme: dark; --page: #12151a;
   --card: #1b2027; --text: #e8ebf0; --soft: #a9b2bf; --line: #39414d; --grid: #262c35; --link: #85b7ff; --flag: #ff9d8a;
-  --s0: #74b0ff; --s1: #ffb266; --s2: #55d6a8; --s3: #eea5fb; --s4: #ff93a8; --s5: #b9c1cd; --s6: #cfdb62; --s7: #bda6ff; }
+  --s0: #74b0ff; --s1: #ffb266; --s2: #55d6a8; --s3: #eea5fb; --s4: #ff93a8; --s5: #f2f4f7; --s6: #cfdb62; --s7: #bda6ff; }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
 body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.55 system-ui, "Segoe UI", Roboto,
@@ -47,7 +47,7 @@ html:not(.js) #theme { display: none; }
 .ladder { display: flex; flex-wrap: wrap; list-style: none; gap: .75rem; margin: 1.25rem 0; padding: 0; }
 .ladder li { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .55rem .9rem; min-width: 9rem; }
 .ladder span { display: block; font-size: .875rem; color: var(--soft); }
-.ladder strong { font-size: 1.05rem; }
+.ladder li { max-width: 100%; } .ladder strong { font-size: 1.05rem; overflow-wrap: break-word; }
 .choices { border: 0; margin: .5rem 0; padding: 0 0 0 6.25rem; display: flex; flex-wrap: wrap; gap: .35rem; position: relative; }
 .choices legend { position: absolute; left: 0; top: .15rem; padding: 0; font-size: .875rem; color: var(--soft); }
 .choices input { position: absolute; opacity: 0; width: 1px; height: 1px; }
@@ -70,13 +70,19 @@ figure { margin: 1rem 0 0; }
 .c4 { --c: var(--s4); } .c5 { --c: var(--s5); } .c6 { --c: var(--s6); } .c7 { --c: var(--s7); }
 .m { stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; fill: var(--page); }
 .here .m { fill: var(--c); }
-.here .noisy .m { fill: var(--page); stroke-dasharray: 2.5 1.5; }
+.here .noisy .m { fill-opacity: .3; stroke-dasharray: 3 1.5; }
 .front { fill: none; stroke: var(--c, var(--soft)); stroke-width: 1.4; stroke-opacity: .55; stroke-linejoin: round; }
 .chief .front { stroke-width: 2.4; stroke-opacity: .8; }
+.total .front { stroke: var(--text); stroke-width: 6; stroke-opacity: .13; }
+.families .front { stroke: var(--text); stroke-width: 4; stroke-opacity: .25; }
+.curve { fill: none; stroke: var(--c); stroke-width: 1.6; stroke-opacity: .75; stroke-linejoin: round; }
+.best { fill: none; stroke: var(--text); stroke-width: 1.2; }
 .whisker { stroke: var(--c); stroke-width: 1.4; }
 .leader { stroke: var(--soft); stroke-width: .8; stroke-opacity: .7; fill: none; }
 .plot .name { paint-order: stroke; stroke: var(--page); stroke-width: 3px; stroke-linejoin: round; fill: var(--soft); }
 .plot .first { fill: var(--text); font-weight: 600; }
+.plot .own { fill: var(--c); }
+.plot .own.first { font-weight: 700; }
 .pt { cursor: default; }
 .ring { fill: transparent; stroke: none; }
 .pt:hover .ring, .pt.same .ring { stroke: var(--c); stroke-width: 1.5; }
@@ -86,6 +92,11 @@ figure { margin: 1rem 0 0; }
   gap: .25rem 1.5rem; font-size: .9375rem; }
 .legend li { display: flex; gap: .6rem; align-items: baseline; }
 .key { flex: none; position: relative; top: .15em; }
+.families { display: flex; flex-wrap: wrap; gap: .1rem 1.25rem; margin: .75rem 0 .25rem; }
+.claim { font-size: 1.125rem; }
+.claim strong, .claim code { white-space: nowrap; }
+.claim, .claim + p { max-width: 54rem; }
+.plots { margin-top: 1.25rem; }
 #tip { position: fixed; z-index: 3; pointer-events: none; max-width: min(26rem, calc(100vw - 16px)); background: var(--text);
   color: var(--page); font-size: .8125rem; line-height: 1.45; white-space: pre-line; padding: .5rem .7rem; border-radius: 6px; }
 #tip::first-line { font-weight: 600; }
@@ -126,12 +137,12 @@ dd { margin: 0; }
 .plots:has(#family-11:checked) .f:not(.f10), .plots:has(#family-12:checked) .f:not(.f11) { opacity: .13; }
 @media (max-width: 44rem) { .wide { display: none; } .narrow { display: block; } header { padding-top: 1.5rem; }
   header, main, footer { padding-left: 1rem; padding-right: 1rem; } h2 { margin-top: 2.25rem; }
-  .ladder { gap: .5rem; } .ladder li { flex: 1 1 8rem; min-width: 0; } .choices { padding-left: 0; } .choices legend { position: static; width: 100%; }
+  .ladder { gap: .5rem; } .ladder li { flex: 1 1 8rem; min-width: auto; } .choices { padding-left: 0; } .choices legend { position: static; width: 100%; }
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
 @media print { :root, :root[data-theme="dark"], :root:not([data-theme="light"]) { color-scheme: light; --page: #ffffff; --card: #ffffff;
   --text: #000000; --soft: #444444; --line: #bbbbbb; --grid: #dddddd; --link: #000000; --flag: #a8200d; --s0: #0a58ca;
-  --s1: #b04a00; --s2: #0b7a5c; --s3: #a01bb0; --s4: #c01040; --s5: #4d5563; --s6: #5a6a00; --s7: #6a2bd0; }
+  --s1: #b04a00; --s2: #0b7a5c; --s3: #a01bb0; --s4: #c01040; --s5: #20252e; --s6: #5a6a00; --s7: #6a2bd0; }
   body { font-size: 10.5pt; } nav, #theme, .skip, .choices { display: none; } h2 { margin-top: 1.5rem; break-after: avoid; }
   h3, caption { break-after: avoid; } figure, tr, li { break-inside: avoid; } .wide { display: block; } .narrow { display: none; }
   .scroll { overflow: visible; } table { font-size: 8.5pt; } th, td { padding: .2rem .4rem; } }
