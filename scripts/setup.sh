@@ -13,7 +13,7 @@ packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libxbyak-dev nlohm
           libturbojpeg0-dev libpng-dev libcurl4-openssl-dev libssl-dev libzip-dev libonnx-dev libprotobuf-dev
           python3 python3-pip ca-certificates)
 if [ "${1:-}" = test ]; then
-    packages+=(catch2 git clang clang-format libclang-rt-dev openssl chromium python3-venv)
+    packages+=(catch2 git clang clang-format libclang-rt-dev openssl chromium doxygen python3-venv)
 elif [ "${1:-}" = cuda ]; then
     packages+=(python3-venv)
 fi

@@ -16,6 +16,7 @@ enum class activation : std::uint8_t { identity, relu, relu6, swish, hard_swish,
 inline constexpr std::array<std::string_view, 8> activation_names = {"identity",   "relu",    "relu6",        "swish",
                                                                      "hard_swish", "sigmoid", "hard_sigmoid", "gelu"};
 
+/// Its name in a spec.
 constexpr std::string_view to_string(activation a) noexcept { return activation_names[static_cast<std::size_t>(a)]; }
 
 /// The activation of that name; "silu" is swish.

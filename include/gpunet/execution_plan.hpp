@@ -37,6 +37,7 @@ struct layer_step {
     step_info info;
 };
 
+/// Everything a context needs but memory.
 template <backend B>
 class execution_plan {
   public:

@@ -27,11 +27,13 @@
 
 namespace gpunet::cpu {
 
+/// How the CPU is used.
 struct options {
     int threads = 0; // of one run; 0 means all cores
     cpu::format format = cpu::format::automatic;
 };
 
+/// A cheap value; copies share their threads.
 class backend {
   public:
     using layout = cpu::layout;

@@ -24,6 +24,7 @@ struct capability {
     std::string architecture() const { return "sm_" + std::to_string(major * 10 + minor); }
 };
 
+/// What is known of a GPU.
 struct device_info {
     int ordinal = 0;
     std::string name; // "NVIDIA H100 80GB HBM3"

@@ -51,9 +51,11 @@ struct excite_and_gate {
     graph::features input;
 };
 
+/// What feature maps and weights are kept in.
 template <class T>
 concept element_type = std::same_as<T, float> || std::same_as<T, half> || std::same_as<T, bfloat16>;
 
+/// A cheap value; copies share the GPU's session.
 template <element_type T>
 class backend {
   public:

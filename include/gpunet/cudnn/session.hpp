@@ -30,6 +30,7 @@
 
 namespace gpunet::cudnn {
 
+/// Which GPU, and how it is used.
 struct options {
     int device = 0;            // CUDA's ordinal
     bool tf32 = false;         // float32 only: tensor cores round the factors of products to 10 bits
@@ -44,6 +45,7 @@ struct options {
 /// A kernel that is being compiled.
 using pending_module = std::shared_future<std::shared_ptr<const cuda::kernel_module>>;
 
+/// What all copies of a backend share.
 class session {
   public:
     /// @throws unsupported_error where there is no GPU, no cuDNN or no NVRTC; argument_error, cuda_error

@@ -28,6 +28,7 @@ inline std::string class_label(const model& m, std::int64_t index) {
 /// The scores of one picture.
 class classification {
   public:
+    /// A class by name, and how likely it is: 0 to 1.
     struct guess {
         std::string label;
         float probability = 0;

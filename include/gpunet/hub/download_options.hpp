@@ -16,6 +16,7 @@
 
 namespace gpunet {
 
+/// How far a download is.
 struct download_progress {
     std::uint64_t received = 0; // of the file, with what earlier calls left; less than before only where the server's
                                 // file has changed and all begins again
@@ -24,6 +25,7 @@ struct download_progress {
     std::optional<double> seconds_left; // where the total is known and something comes
 };
 
+/// What is expected of a file, and how patiently it is fetched.
 struct download_options {
     std::uint64_t max_bytes = std::uint64_t{4} << 30; // of the file: what the server says, and what it sends
     std::optional<std::uint64_t> size;                // expected

@@ -27,6 +27,7 @@ struct evaluation_progress {
     std::int64_t count = 0, top1 = 0; // judged, and right, of those done
 };
 
+/// How pictures are gone through.
 struct evaluation_options {
     std::int64_t batch = 8; // pictures a run
     int threads = 0;        // that read and preprocess pictures; 0: as many as the machine runs at once

@@ -32,6 +32,7 @@ struct class_folder {
     std::int64_t target = 0;
 };
 
+/// The pictures of a folder with a folder for each class.
 struct image_folder {
     std::filesystem::path root;
     folder_naming naming = folder_naming::sorted;

@@ -14,6 +14,7 @@
 
 namespace gpunet {
 
+/// How long is measured, and what counts as steady.
 struct measure_options {
     // Warming up ends when the medians of two windows that follow each other agree.
     std::int64_t min_warmup_runs = 3;
@@ -31,6 +32,7 @@ struct measure_options {
     double max_drift = 0.05;  // the difference between the medians of the first half and of the second
 };
 
+/// What the times of many runs come to.
 struct measurement {
     milliseconds median{}, p95{}, p99{};
     milliseconds spread{}; // the interquartile range

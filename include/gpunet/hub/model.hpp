@@ -37,6 +37,7 @@ struct weights_source {
     std::string licence;
 };
 
+/// The record of a model, and its architecture.
 struct model {
     std::string name;
     std::vector<std::string> aliases;

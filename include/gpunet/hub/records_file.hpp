@@ -48,6 +48,7 @@ inline std::vector<model_record> parse_records(const std::string& text, const st
 
 } // namespace detail
 
+/// The file of measured latencies, by default the cache's. Processes may read it and add to it at the same time.
 class records_file {
   public:
     explicit records_file(const std::filesystem::path& path = cache_directory() / "latency.json")

@@ -40,6 +40,7 @@ inline bool lacks_measurement(const model& m, const selection_query& q) {
 
 } // namespace detail
 
+/// Models with their records. Names and aliases are unique, in any case.
 class registry {
   public:
     registry() = default;

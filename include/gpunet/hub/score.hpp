@@ -70,6 +70,7 @@ struct picture_failure {
     std::string message; // names the path
 };
 
+/// What a network said of labelled pictures, added up.
 struct evaluation {
     std::int64_t count = 0; // pictures judged
     std::int64_t top1 = 0, top5 = 0;

@@ -31,6 +31,7 @@ struct candidate {
     std::string reason; // "0.63 ms (TensorRT 8, published)", "no record", ...
 };
 
+/// A choice, and why. Its pointers are into what was chosen from.
 struct selection {
     const gpunet::model* model = nullptr;
     const latency_record* record = nullptr;

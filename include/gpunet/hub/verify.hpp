@@ -69,6 +69,7 @@ inline double golden_tolerance(std::string_view precision) {
     throw argument_error("precision: expected fp32, tf32, fp16 or bf16, found \"" + std::string(precision) + "\"");
 }
 
+/// How far a network's logits are from the golden's, and whether that is near enough.
 struct verification {
     logits_difference difference;
     double tolerance = 0; // of relative_l2

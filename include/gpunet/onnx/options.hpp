@@ -15,6 +15,7 @@ namespace gpunet {
 /// N C H W, and "logits". stages: the last output of every stage, "layer<N>", and nothing after it.
 enum class onnx_outputs : std::uint8_t { logits, softmax, features, stages };
 
+/// How a network is exported.
 struct onnx_options {
     std::string name = "gpunet";       // the graph's
     std::optional<std::int64_t> batch; // pictures at once; any number where empty

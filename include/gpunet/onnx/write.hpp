@@ -18,6 +18,7 @@
 
 namespace gpunet {
 
+/// Whether an exported model is one file or two.
 struct onnx_file_options {
     bool external_data = false;                        // weights in a file of their own
     std::int64_t inline_limit = std::int64_t{1} << 30; // bytes of weights; more go to a file of their own in any case

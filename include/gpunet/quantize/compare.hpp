@@ -45,6 +45,7 @@ struct map_quality {
     quantize::power power;
 };
 
+/// How near a quantized network comes to the one it was made of.
 struct comparison {
     std::vector<map_quality> maps; // in the order they are made
     power logits;

@@ -19,8 +19,10 @@
 
 namespace gpunet::quantize {
 
+/// "mse", "max"
 constexpr std::string_view to_string(method m) noexcept { return m == method::mse ? "mse" : "max"; }
 
+/// How scales are chosen, and who is told how far it is.
 struct options {
     quantize::method method = method::mse;
     quantize::progress progress;

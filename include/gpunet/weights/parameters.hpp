@@ -14,6 +14,7 @@
 
 namespace gpunet {
 
+/// What a parameter is for; the running statistics are batch norm's.
 enum class parameter_role : std::uint8_t {
     weight,
     bias,
@@ -25,6 +26,7 @@ enum class parameter_role : std::uint8_t {
     scale
 };
 
+/// A parameter as a network expects it.
 struct parameter {
     std::string name;
     shape dimensions;
@@ -35,10 +37,12 @@ struct parameter {
     bool optional() const noexcept { return role == parameter_role::batches; }
 };
 
+/// O, I / groups, kernel, kernel.
 inline shape weight_shape(const graph::convolution& c) {
     return {c.output.channels, c.input.channels / c.groups, c.kernel, c.kernel};
 }
 
+/// O, I; or O, I, 1, 1 where it is stored as a convolution.
 inline shape weight_shape(const graph::dense& d) {
     return d.as_convolution ? shape{d.outputs, d.inputs, 1, 1} : shape{d.outputs, d.inputs};
 }

@@ -20,6 +20,7 @@
 
 namespace gpunet {
 
+/// Formats of weights files.
 enum class weights_format : std::uint8_t { unknown, safetensors, pytorch_zip, pytorch_legacy };
 
 /// By the first bytes; says nothing about the rest.
