@@ -677,6 +677,13 @@ TEST_CASE("plan needs no GPU") {
     check_refused(w.run({"plan", "GPUNet-0", "--gpu", "sm_1"}), 2, Contains("--gpu: ") && Contains("found \"sm_1\""));
     check_refused(w.run({"plan", "GPUNet-9", "--gpu", "sm_90"}), 1, Contains("GPUNet-9"));
 }
+#else
+TEST_CASE("plan says that it is not in this program, whatever is asked for") {
+    const workplace w;
+    for (const std::vector<std::string>& arguments :
+         std::vector<std::vector<std::string>>{{"plan"}, {"plan", "GPUNet-0", "--gpu", "sm_90", "--json"}})
+        check_refused(w.run(arguments), 1, Contains("plan: this program was built without the CUDA backend"));
+}
 #endif
 
 TEST_CASE("run agrees with the golden of GPUNet-0 at 257 pixels, every layer") {

@@ -129,7 +129,7 @@ void bench(const bench_arguments& a, const options& o) {
     const std::vector<device_choice> devices = targets(o, a.all || a.save);
     measure_options how;
     if (a.runs) {
-        how.min_runs = how.max_runs = *a.runs;
+        how.few_runs = how.min_runs = how.max_runs = *a.runs;
         how.max_warmup = milliseconds(0);
     }
     const registry known = open_registry();

@@ -38,6 +38,14 @@ struct feature_map {
     tensor_view<const float> values; // N C H W; a tail's are N x classes
 };
 
+/// The output of one layer on the device: float32.
+struct device_feature_map {
+    std::int64_t layer = 0;  // position in the spec's JSON list, from 1
+    std::int64_t stride = 0; // as a feature_map's
+    gpunet::shape shape;     // N C H W; a tail's is N x classes
+    const float* values = nullptr;
+};
+
 /// A level of a feature pyramid, from network::pyramid.
 struct pyramid_map {
     std::int64_t layer = 0;  // position in the spec's JSON list, from 1
@@ -303,6 +311,26 @@ class context {
     std::vector<feature_map> features() {
         const typename B::running_scope scope(memory_);
         std::vector<feature_map> maps;
+        for_each_kept([&](const graph::block& b, std::int64_t stride, shape s, slot place) {
+            const auto count = static_cast<std::size_t>(element_count(s));
+            maps.push_back(
+                {b.layer, b.stage, b.kind, stride, {std::move(s), std::span(memory_.view(place, count), count)}});
+        });
+        return maps;
+    }
+    /// The same where they lie on the device, always in the same places: each run on stream() overwrites them.
+    std::vector<device_feature_map> device_features() requires device_memory<typename B::memory> {
+        std::vector<device_feature_map> maps;
+        for_each_kept([&](const graph::block& b, std::int64_t stride, shape s, slot place) {
+            maps.push_back({b.layer, stride, std::move(s), memory_.address(place)});
+        });
+        return maps;
+    }
+
+  private:
+    /// Calls visit(block, stride, shape, slot) for every layer whose output is kept; the stride of a tail is 0.
+    template <class Visit>
+    void for_each_kept(Visit&& visit) const {
         std::int64_t stride = 1;
         for (std::size_t i = 0; i < graph().blocks.size(); ++i) {
             const graph::block& b = graph().blocks[i];
@@ -310,19 +338,11 @@ class context {
             const auto place = plan_->output(i);
             const bool last = i + 1 == graph().blocks.size();
             if (!place || (last && plan_->kept() != taps::layers)) continue; // the scores end no stage
-            shape s =
-                last ? output_shape() : shape{batch(), b.output.channels, b.output.size.height, b.output.size.width};
-            const auto count = static_cast<std::size_t>(element_count(s));
-            maps.push_back({b.layer,
-                            b.stage,
-                            b.kind,
-                            last ? 0 : stride,
-                            {std::move(s), std::span(memory_.view(*place, count), count)}});
+            visit(b, last ? 0 : stride,
+                  last ? output_shape() : shape{batch(), b.output.channels, b.output.size.height, b.output.size.width},
+                  *place);
         }
-        return maps;
     }
-
-  private:
     std::int64_t classes() const noexcept { return plan_->kept() == taps::pyramid ? 0 : graph().classes; }
     /// Waits for the run, and copies its scores if there are any.
     void get_scores(std::span<float> scores) {
