@@ -150,9 +150,10 @@ def check_variants(checks, model, size):
     checks.compare(f"{model}, fp16, softmax", session, images, probabilities, HALF)
     checks.compare(f"{model}, softmax", checks.session(model, size, "--outputs", "softmax"), images, probabilities)
     checks.compare(f"{model}, features", checks.session(model, size, "--outputs", "features"), images, layers)
-    session = checks.session(model, size, "--outputs", "stages")
-    names = [o.name for o in session.get_outputs()]
-    checks.compare(f"{model}, stages", session, images, {n: layers[n] for n in names if n in layers})
+    for outputs in "stages", "pyramid":
+        session = checks.session(model, size, "--outputs", outputs)
+        names = [o.name for o in session.get_outputs()]
+        checks.compare(f"{model}, {outputs}", session, images, {n: layers[n] for n in names if n in layers})
     checks.compare(f"{model}, external data", checks.session(model, size, "--external-data"), images, logits)
     (checks.folder / "net.onnx.data").unlink()
 

@@ -279,6 +279,13 @@ TEST_CASE("outputs: logits, probabilities, every layer's, every stage's last") {
           std::vector<std::string>{"layer2", "layer3", "layer5", "layer6", "layer7", "layer8", "layer10"});
     CHECK(count(stages, "Gemm") == 0);
     check_valid(stages);
+
+    o.outputs = onnx_outputs::pyramid;
+    const onnx::ModelProto pyramid = export_small("small0", o).model;
+    CHECK(names(pyramid.graph().output()) == std::vector<std::string>{"layer3", "layer5", "layer7", "layer10"});
+    CHECK(dimensions(pyramid.graph().output(2)) == std::vector<std::string>{"batch", "10", "6", "6"});
+    CHECK(count(pyramid, "Gemm") == 0);
+    check_valid(pyramid);
 }
 
 TEST_CASE("half precision: weights in halves, inputs and outputs in either") {
@@ -316,7 +323,8 @@ TEST_CASE("weights that half precision cannot hold are refused by name") {
 
 TEST_CASE("a quantized network is int8 between nodes that say its scales, and valid") {
     for (const char* name : {"small0", "smallD", "smallP"})
-        for (const onnx_outputs outputs : {onnx_outputs::logits, onnx_outputs::features, onnx_outputs::stages}) {
+        for (const onnx_outputs outputs :
+             {onnx_outputs::logits, onnx_outputs::features, onnx_outputs::stages, onnx_outputs::pyramid}) {
             INFO(name);
             const gpunet::graph::network net = gpunet::lower(core_test::small(name), {64, 64});
             const gpunet::tensor_store weights = quantized_by_hand(net);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace test_families { // tests of a program are compiled together
@@ -33,7 +34,111 @@ std::string slow_kernels(const gpunet::context<cpu::backend>& c) {
     return slow;
 }
 
+/// A level's stride and channels.
+using level = std::pair<std::int64_t, std::int64_t>;
+
+/// What timm 1.0.31 says of its features_only of each model it has: feature_info.reduction() and channels(). The levels
+/// are the same as ours: the output of the last block, of whatever stage, before one that strides, or the stem's where
+/// the first block strides. timm.create_model(alias, features_only=True); for EfficientNet-Lite0 efficientnet_lite0.
+const std::vector<std::pair<const char*, std::vector<level>>> timm_features = {
+    {"EfficientNet-B0", {{2, 16}, {4, 24}, {8, 40}, {16, 112}, {32, 320}}},
+    {"EfficientNet-B1", {{2, 16}, {4, 24}, {8, 40}, {16, 112}, {32, 320}}},
+    {"EfficientNet-B2", {{2, 16}, {4, 24}, {8, 48}, {16, 120}, {32, 352}}},
+    {"EfficientNet-B3", {{2, 24}, {4, 32}, {8, 48}, {16, 136}, {32, 384}}},
+    {"EfficientNet-B4", {{2, 24}, {4, 32}, {8, 56}, {16, 160}, {32, 448}}},
+    {"EfficientNet-B5", {{2, 24}, {4, 40}, {8, 64}, {16, 176}, {32, 512}}},
+    {"EfficientNet-B6", {{2, 32}, {4, 40}, {8, 72}, {16, 200}, {32, 576}}},
+    {"EfficientNet-B7", {{2, 32}, {4, 48}, {8, 80}, {16, 224}, {32, 640}}},
+    {"EfficientNet-Lite0", {{2, 16}, {4, 24}, {8, 40}, {16, 112}, {32, 320}}},
+    {"EfficientNet-Lite1", {{2, 16}, {4, 24}, {8, 40}, {16, 112}, {32, 320}}},
+    {"EfficientNet-Lite2", {{2, 16}, {4, 24}, {8, 48}, {16, 120}, {32, 352}}},
+    {"EfficientNet-Lite3", {{2, 24}, {4, 32}, {8, 48}, {16, 136}, {32, 384}}},
+    {"EfficientNet-Lite4", {{2, 24}, {4, 32}, {8, 56}, {16, 160}, {32, 448}}},
+    {"EfficientNet-X-B3", {{2, 40}, {4, 32}, {8, 48}, {16, 136}, {32, 384}}},
+    {"EfficientNet-X-B5", {{2, 48}, {4, 40}, {8, 64}, {16, 176}, {32, 512}}},
+    {"EfficientNetV2-B0", {{2, 16}, {4, 32}, {8, 48}, {16, 112}, {32, 192}}},
+    {"EfficientNetV2-L", {{2, 32}, {4, 64}, {8, 96}, {16, 224}, {32, 640}}},
+    {"EfficientNetV2-M", {{2, 24}, {4, 48}, {8, 80}, {16, 176}, {32, 512}}},
+    {"EfficientNetV2-S", {{2, 24}, {4, 48}, {8, 64}, {16, 160}, {32, 256}}},
+    {"FBNetV3-B", {{2, 16}, {4, 24}, {8, 40}, {16, 120}, {32, 1344}}},
+    {"FBNetV3-D", {{2, 16}, {4, 24}, {8, 40}, {16, 128}, {32, 1440}}},
+    {"FBNetV3-G", {{2, 24}, {4, 40}, {8, 56}, {16, 160}, {32, 1728}}},
+    {"MobileNetV4-Conv-L", {{2, 24}, {4, 48}, {8, 96}, {16, 192}, {32, 960}}},
+    {"MobileNetV4-Conv-M", {{2, 32}, {4, 48}, {8, 80}, {16, 160}, {32, 960}}},
+    {"MobileNetV4-Conv-S", {{2, 32}, {4, 32}, {8, 64}, {16, 96}, {32, 960}}},
+};
+
 } // namespace
+
+TEST_CASE("every model's pyramid has one level for each stride from 2 to 32, or 64, at any size") {
+    for (const model& m : hub()) {
+        INFO(m.name);
+        for (const gpunet::extent2 size : {m.input.size, gpunet::extent2{480, 641}, gpunet::extent2{333, 257}}) {
+            const gpunet::graph::network net = gpunet::lower(m, size);
+            const auto levels = gpunet::pyramid_levels(net);
+            REQUIRE(levels.size() == (m.name == "GPUNet-P0" || m.name == "GPUNet-P1" ? 6 : 5));
+            std::int64_t stride = 1;
+            for (std::size_t i = 0; i < levels.size(); ++i) {
+                const gpunet::pyramid_level& l = levels[i];
+                INFO("level " << i << ", layer " << l.layer);
+                stride *= 2;
+                CHECK(l.stride == stride);
+                const gpunet::graph::block& b = net.blocks[l.block];
+                CHECK(b.layer == l.layer);
+                CHECK(b.output == l.map);
+                CHECK(l.map.channels == gpunet::spec::base_of(m.network.layers[l.block]).out_channels);
+                // The last of its extent: what follows is smaller, or the tail.
+                const gpunet::graph::block& next = net.blocks[l.block + 1];
+                if (i + 1 < levels.size())
+                    CHECK(next.output.size.height < l.map.size.height);
+                else
+                    CHECK(next.kind == "tail");
+                // Without padding a map loses a row or column at each stride, not more.
+                const auto least = [&](std::int64_t n) { return n / stride - 2; };
+                const auto most = [&](std::int64_t n) { return (n + stride - 1) / stride; };
+                CHECK((l.map.size.height >= least(size.height) && l.map.size.height <= most(size.height)));
+                CHECK((l.map.size.width >= least(size.width) && l.map.size.width <= most(size.width)));
+            }
+        }
+    }
+}
+
+TEST_CASE("pyramids are what timm's features_only gives") {
+    for (const auto& [name, expected] : timm_features) {
+        INFO(name);
+        std::vector<level> found;
+        for (const gpunet::pyramid_level& l : gpunet::pyramid_levels(gpunet::lower(hub().find(name))))
+            found.emplace_back(l.stride, l.map.channels);
+        CHECK(found == expected);
+    }
+    CHECK(timm_features.size() == 25); // all but GPUNet's seven and six of EfficientNet-X
+}
+
+TEST_CASE("every model computes its pyramid, of a picture that is not square") {
+    for (const model& m : hub()) {
+        if (!gpunet_test::affordable(m)) continue;
+        INFO(m.name);
+        const gpunet::network net{m, gpunet::synthetic_weights(gpunet::lower(m)), cpu::backend()};
+        const gpunet::extent2 size{97, 130};
+        gpunet::tensor<float> images({1, 3, size.height, size.width});
+        gpunet::synthetic_input(images.elements());
+        gpunet::context all(net, {1, size, gpunet::taps::layers});
+        static_cast<void>(all.run(images.elements()));
+        const auto every = all.features();
+        const auto maps = net.pyramid(images);
+        const auto levels = gpunet::pyramid_levels(all.graph());
+        REQUIRE(maps.size() == levels.size());
+        for (std::size_t i = 0; i < maps.size(); ++i) {
+            INFO("stride " << levels[i].stride);
+            const auto& same = every[levels[i].block];
+            CHECK(maps[i].stride == levels[i].stride);
+            CHECK(same.stride == levels[i].stride);
+            CHECK(maps[i].layer == same.layer);
+            REQUIRE(maps[i].values.shape() == same.values.shape());
+            CHECK(relative_l2(maps[i].values.elements(), same.values.elements()) == 0);
+        }
+    }
+}
 
 TEST_CASE("every model computes what its reference computes, in every format, by no slow kernel") {
     std::map<std::string, int> families;

@@ -205,6 +205,50 @@ TEST_CASE("GPU: features of every stage", "[gpu]") {
     CHECK(net.engine().starts_with("cuDNN 9."));
 }
 
+TEST_CASE("GPU: a pyramid for a detector, on the host and where it lies on the device", "[gpu]") {
+    GPU_OR_SKIP();
+    for (const char* name : {"small0", "smallD", "smallP"}) {
+        INFO(name);
+        const auto s = core_test::small(name);
+        const auto weights = gpunet::synthetic_weights(gpunet::lower(s));
+        const auto net = gpunet::network(s, weights, device<float>());
+        const auto images = input({2, 3, 65, 97});
+        const auto expected = gpunet::network(s, weights, gpunet::cpu::backend()).pyramid(images);
+        const auto copies = gpunet::any_network(net).pyramid(images);
+        gpunet::context c(net, {2, {65, 97}, taps::pyramid});
+        CHECK(c.device_scores() == nullptr);
+        c.run(images.elements(), {});
+        const auto maps = c.features();
+        const auto there = c.device_features();
+        REQUIRE(maps.size() == expected.size());
+        REQUIRE(copies.size() == expected.size());
+        REQUIRE(there.size() == expected.size());
+        const std::vector<float> zeros(images.size());
+        for (std::size_t i = 0; i < maps.size(); ++i) {
+            INFO("stride " << expected[i].stride);
+            CHECK(relative_l2(maps[i].values.elements(), expected[i].values.elements()) < 2e-5);
+            CHECK(relative_l2(copies[i].values.elements(), expected[i].values.elements()) < 2e-5);
+            CHECK(maps[i].stride == expected[i].stride);
+            CHECK(there[i].stride == expected[i].stride);
+            CHECK(there[i].layer == expected[i].layer);
+            CHECK(there[i].shape == expected[i].values.shape());
+            // Another run, of other pictures and then of these, is found in the same place.
+            c.enqueue(zeros.data(), nullptr);
+            c.enqueue(images.data(), nullptr);
+            std::vector<float> found(expected[i].values.size());
+            REQUIRE(cudaMemcpyAsync(found.data(), there[i].values, found.size() * sizeof(float), cudaMemcpyDefault,
+                                    c.stream()) == cudaSuccess);
+            c.synchronize();
+            CHECK(std::equal(found.begin(), found.end(), maps[i].values.data()));
+        }
+        std::vector<double> times(c.graph().blocks.size(), -1);
+        c.profile(images.elements(), {}, times);
+        CHECK(times.front() >= 0);
+        CHECK(times.back() == 0);
+        for (int i = 0; i < 3; ++i) c.run(zeros, {}); // each waits: the next may put its pictures
+    }
+}
+
 TEST_CASE("GPU: a second device, by ordinal", "[gpu]") {
     GPU_OR_SKIP();
     if (gpunet::cuda::device_count() < 2) {

@@ -24,6 +24,7 @@
 namespace test_hub { // tests of a program are compiled together
 
 using Catch::Contains;
+using Catch::EndsWith;
 using core_test::message_of;
 using core_test::relative_l2;
 using gpunet::latency_record;
@@ -121,8 +122,30 @@ TEST_CASE("every name and alias is unique and found in any case") {
     }
     CHECK(hub().lookup("GPUNet-3") == nullptr);
     CHECK(hub().lookup("") == nullptr);
-    CHECK_THAT(message_of<gpunet::argument_error>([] { static_cast<void>(hub().find("GPUNet-3")); }),
-               Contains("no model is called \"GPUNet-3\"") && Contains("GPUNet-D2, GPUNet-P0"));
+    CHECK_THAT(
+        message_of<gpunet::argument_error>([] { static_cast<void>(hub().find("GPUNet-3")); }),
+        EndsWith("no model is called \"GPUNet-3\"; of the " + std::to_string(hub().models().size()) +
+                 " known the nearest: GPUNet-0, GPUNet-1, GPUNet-2, GPUNet-D1, GPUNet-D2, GPUNet-P0, GPUNet-P1"));
+
+    // Slips, beginnings, timm's spellings of what is ours by another name, and what is like nothing.
+    const std::vector<std::pair<std::string, std::string>> unknown = {
+        {"tf_efficientnet_b0.aa_in1k", "the nearest: EfficientNet-B0"},
+        {"tf_efficientnet_lite0", "the nearest: EfficientNet-Lite0"},
+        {"efficientnet_b7", "the nearest: EfficientNet-B7"}, // timm's has other padding and other weights
+        {"EfficientNet-V2-S", "the nearest: EfficientNetV2-S"},
+        {"mobilenetv4", "the nearest: MobileNetV4-Conv-L, MobileNetV4-Conv-M, MobileNetV4-Conv-S"},
+        {"resnet50", "known none has a name like it"},
+        {"", "known none has a name like it"},
+        {std::string(100000, 'x'), "known none has a name like it"},
+    };
+    for (const auto& u : unknown)
+        CHECK_THAT(message_of<gpunet::argument_error>([&] { static_cast<void>(hub().find(u.first)); }),
+                   EndsWith(u.second));
+    CHECK_THAT(message_of<gpunet::argument_error>([] { static_cast<void>(hub().find("effcientnet-x-b3")); }),
+               Contains("the nearest: EfficientNet-X-B3, "));
+    CHECK(gpunet::detail::name_distance("kitten", "sitting") == 3);
+    CHECK(gpunet::detail::name_distance("", "abc") == 3);
+    CHECK(gpunet::detail::name_distance("GPUNet-0", "gpunet_0") == 0);
 
     registry own;
     own.add(hub().find("GPUNet-0"));

@@ -94,6 +94,18 @@ TEST_CASE("measuring warms up for the least time, then makes as many runs as the
     CHECK(few.steady);
     CHECK(few.warmup_runs == 8); // 3 s, too short for a second window
     CHECK_FALSE(few.noisy);
+    scripted slower([](int) { return 900.0; });
+    CHECK(slower.measure().runs == 12); // 10 s
+    scripted slowest([](int) { return 6000.0; });
+    const measurement least = slowest.measure();
+    CHECK(least.runs == 5); // no fewer
+    CHECK(least.warmup_runs == 3);
+    CHECK_FALSE(least.noisy);
+    measure_options asked;
+    asked.few_runs = asked.min_runs = asked.max_runs = 7;
+    CHECK(scripted([](int) { return 6000.0; }).measure(asked).runs == 7); // as many as were asked for
+    asked.min_runs = asked.max_runs = 2;
+    CHECK(scripted([](int) { return 6000.0; }).measure(asked).runs == 2);
     scripted slowing([](int i) { return 400.0 + 4.0 * i; }); // which the drift betrays
     CHECK(slowing.measure().noisy);
 }

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -319,6 +320,103 @@ TEST_CASE("features are the last outputs of the stages") {
     CHECK(heights == std::vector<std::int64_t>{32, 32, 16, 8, 8});
 }
 
+TEST_CASE("a pyramid is the last output of every stride, and nothing behind it is computed") {
+    using list = std::vector<std::int64_t>;
+    for (const auto& [name, layers, strides] : {std::tuple{std::string("small0"), list{3, 5, 7, 10}, list{2, 4, 8, 16}},
+                                                std::tuple{std::string("smallD"), list{3, 5, 7, 9}, list{2, 4, 8, 16}},
+                                                std::tuple{std::string("smallP"), list{3, 4, 6}, list{2, 4, 8}}}) {
+        INFO(name);
+        const network net = make(core_test::small(name));
+        const extent2 size{65, 97};
+        const auto images = input({2, 3, size.height, size.width});
+        context all(net, {2, size, taps::layers}), c(net, {2, size, taps::pyramid}), none(net, {2, size, taps::none});
+        static_cast<void>(all.run(images.elements()));
+        const auto every = all.features();
+        CHECK(c.output_shape() == gpunet::shape{2, 0});
+        c.run(images.elements(), {});
+        const auto maps = c.features();
+        const auto copies = net.pyramid(images);
+        const auto levels = gpunet::pyramid_levels(c.graph());
+        REQUIRE(maps.size() == layers.size());
+        REQUIRE(copies.size() == layers.size());
+        REQUIRE(levels.size() == layers.size());
+        for (std::size_t i = 0; i < layers.size(); ++i) {
+            INFO("layer " << layers[i]);
+            const auto& same = every[static_cast<std::size_t>(layers[i] - 2)];
+            CHECK(maps[i].layer == layers[i]);
+            CHECK(maps[i].kind == same.kind);
+            CHECK(maps[i].stage == same.stage);
+            CHECK(maps[i].stride == strides[i]);
+            CHECK(same.stride == strides[i]);
+            CHECK(copies[i].layer == layers[i]);
+            CHECK(copies[i].stride == strides[i]);
+            CHECK(levels[i].layer == layers[i]);
+            CHECK(levels[i].stride == strides[i]);
+            const auto& f = levels[i].map;
+            CHECK(maps[i].values.shape() == gpunet::shape{2, f.channels, f.size.height, f.size.width});
+            CHECK(relative_l2(maps[i].values.elements(), same.values.elements()) == 0);
+            CHECK(copies[i].values.shape() == maps[i].values.shape());
+            CHECK(relative_l2(copies[i].values.elements(), same.values.elements()) == 0);
+        }
+        CHECK(every.back().stride == 0); // the scores lie nowhere in the picture
+        CHECK(c.steps().back().layer == layers.back());
+        CHECK(c.steps().size() < all.steps().size());
+
+        // All levels stay until the next run, which overwrites each.
+        const auto zeros = std::vector<float>(images.size());
+        c.run(zeros, {});
+        for (std::size_t i = 0; i < layers.size(); ++i)
+            CHECK(relative_l2(maps[i].values.elements(), copies[i].values.elements()) > 0.01);
+        CHECK(c.run(images.elements()).shape() == gpunet::shape{2, 0});
+        for (std::size_t i = 0; i < layers.size(); ++i)
+            CHECK(relative_l2(maps[i].values.elements(), copies[i].values.elements()) == 0);
+
+        std::vector<double> times(c.graph().blocks.size(), -1);
+        c.profile(images.elements(), {}, times);
+        for (std::size_t i = 0; i < times.size(); ++i) CHECK((i <= levels.back().block ? times[i] > 0 : times[i] == 0));
+        std::vector<float> scores(20);
+        CHECK(message_of<gpunet::argument_error>([&] { c.run(images.elements(), scores); }) ==
+              "scores: expected 0 numbers [2, 0], found 20");
+
+        // Who asks for no features pays nothing for them.
+        const context before(make(core_test::small(name)), {2, size, taps::none});
+        CHECK(none.arena_bytes() == before.arena_bytes());
+        CHECK(none.steps().size() == before.steps().size());
+    }
+}
+
+TEST_CASE("strides multiply, whatever the extents are") {
+    // Strides of convolutions before and inside of blocks; space-to-depth's; a layer of stride 1 first.
+    const auto s = gpunet::parse_spec(R"([
+        {"layer_type": "data", "img_resolution": [47, 61], "padding": "same"},
+        {"layer_type": "conv", "num_in_channels": 3, "num_out_channels": 4, "kernel_size": 3, "stride": 1, "stage": 0},
+        {"layer_type": "separable", "num_out_channels": 8, "kernel_size": 3, "stride": 1, "space_to_depth": true, "stage": 1},
+        {"layer_type": "uib", "num_out_channels": 8, "kernel_size": 0, "start_kernel_size": 3, "stride": 2,
+         "expansion": 2, "stage": 2},
+        {"layer_type": "conv", "num_out_channels": 12, "kernel_size": 1, "stride": 1, "stage": 3},
+        {"layer_type": "conv", "num_out_channels": 16, "kernel_size": 5, "stride": 3, "stage": 4},
+        {"layer_type": "tail", "num_out_channels": 8, "num_classes": 4}
+    ])",
+                                      "strides");
+    const auto levels = gpunet::pyramid_levels(gpunet::lower(s));
+    std::vector<std::vector<std::int64_t>> found;
+    for (const auto& l : levels)
+        found.push_back({l.layer, l.stride, l.map.channels, l.map.size.height, l.map.size.width});
+    CHECK(found == std::vector<std::vector<std::int64_t>>{
+                       {2, 1, 4, 47, 61}, {3, 2, 8, 24, 31}, {5, 4, 12, 12, 16}, {6, 12, 16, 4, 6}});
+    CHECK(make(s).pyramid(input({1, 3, 47, 61})).back().values.shape() == gpunet::shape{1, 16, 4, 6});
+
+    std::string deep = R"([{"layer_type": "data", "img_resolution": 16, "padding": "same"},)";
+    for (int i = 0; i < 40; ++i)
+        deep +=
+            R"({"layer_type": "conv", "num_in_channels": 3, "num_out_channels": 3, "kernel_size": 1, "stride": 16, "stage": 0},)";
+    deep += R"({"layer_type": "tail", "num_in_channels": 3, "num_out_channels": 8, "num_classes": 4}])";
+    const auto many = gpunet::pyramid_levels(gpunet::lower(gpunet::parse_spec(deep, "deep")));
+    REQUIRE(many.size() == 40);
+    CHECK(many[14].stride == std::int64_t{1} << 60);
+    CHECK(many.back().stride == std::numeric_limits<std::int64_t>::max()); // not 0, as it would be after 2^64
+}
+
 TEST_CASE("a network of a tail only") {
     const spec::network s = gpunet::parse_spec(
         R"([{"layer_type": "data", "img_resolution": 5}, {"layer_type": "tail", "num_in_channels": 3, "num_out_channels": 8, "num_classes": 4}])",
@@ -327,6 +425,7 @@ TEST_CASE("a network of a tail only") {
     const auto images = input({2, 3, 5, 5});
     CHECK(net(images).shape() == gpunet::shape{2, 4});
     CHECK(net.features(images).empty());
+    CHECK(net.pyramid(images).empty());
     context none(net, {2, {}, taps::none}), layers(net, {2, {}, taps::layers});
     static_cast<void>(none.run(images.elements()));
     CHECK(none.features().empty());

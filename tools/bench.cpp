@@ -19,7 +19,7 @@ struct bench_arguments {
     std::vector<std::string> names;
     std::vector<std::int64_t> batches = {1};
     std::optional<std::int64_t> runs;
-    std::string weights;
+    std::string weights, family;
     bool all = false;
     bool layers = false;
     bool save = false;
@@ -129,7 +129,7 @@ void bench(const bench_arguments& a, const options& o) {
     const std::vector<device_choice> devices = targets(o, a.all || a.save);
     measure_options how;
     if (a.runs) {
-        how.min_runs = how.max_runs = *a.runs;
+        how.few_runs = how.min_runs = how.max_runs = *a.runs;
         how.max_warmup = milliseconds(0);
     }
     const registry known = open_registry();
@@ -137,7 +137,7 @@ void bench(const bench_arguments& a, const options& o) {
     for (const std::string& name : a.names) models.push_back(open_model(known, name));
     if (!a.weights.empty() && (models.size() != 1 || a.save))
         throw usage_error("--weights: expected one model, and not --save");
-    if (models.empty()) models.assign(known.begin(), known.end());
+    if (models.empty()) models = models_of(known, a.family);
     if (a.save) {
         for (const model& m : models)
             if (!known.lookup(m.name)) throw usage_error("--save: expected models of the registry, found " + m.name);
@@ -221,15 +221,19 @@ void measure_missing(registry& known, const selection_query& q, const device_cho
         }
         return r;
     };
-    static_cast<void>(known.measure_missing(q, measure, [](const model& m, std::size_t, std::size_t) {
-        std::cerr << "gpunet: measuring " << m.name << " on this machine, once\n";
+    static_cast<void>(known.measure_missing(q, measure, [](const model& m, std::size_t done, std::size_t count) {
+        std::cerr << "gpunet: measuring " << m.name << " on this machine, once";
+        if (count > 1) std::cerr << " (" << done + 1 << " of " << count << ')';
+        std::cerr << '\n';
     }));
 }
 
 void add_bench(CLI::App& app, options& common) {
     auto* command = app.add_subcommand("bench", "How long models take on this machine");
     auto a = std::make_shared<bench_arguments>();
-    command->add_option("MODEL", a->names, "registry names or spec files; all of the registry by default");
+    auto* names =
+        command->add_option("MODEL", a->names, "registry names or spec files; all of the registry by default");
+    add_family_option(*command, a->family)->excludes(names);
     command->add_option("--batch", a->batches, "batch sizes, separated by commas")
         ->delimiter(',')
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16));

@@ -63,6 +63,13 @@ registry open_registry();
 
 /// The model of a registry name, or a record around the network of a spec file.
 model open_model(const registry&, const std::string& name_or_path);
+/// The models of a family, in any spelling, or else of those whose names begin so, each family from small to large; of
+/// all families where `family` is empty. @throws usage_error listing the families there are
+std::vector<model> models_of(const registry&, const std::string& family);
+/// "all 8 of EfficientNet, GPUNet-2": the models for which named(model), families as a whole where that is so.
+std::string in_short(const registry&, const std::function<bool(const model&)>& named);
+/// Adds --family.
+CLI::Option* add_family_option(CLI::App& command, std::string& family);
 /// The weights that were chosen; the model's own are fetched where none are at hand, unless --offline.
 tensor_store open_weights(const model&, const model_choice&, const options&);
 any_network open_network(const model&, const tensor_store&, const options&);

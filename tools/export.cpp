@@ -56,6 +56,7 @@ onnx_outputs parse_outputs(const std::string& name) {
     if (name == "softmax") return onnx_outputs::softmax;
     if (name == "features") return onnx_outputs::features;
     if (name == "stages") return onnx_outputs::stages;
+    if (name == "pyramid") return onnx_outputs::pyramid;
     return onnx_outputs::logits;
 }
 
@@ -124,8 +125,9 @@ void add_export(CLI::App& app, options& common) {
                         "of the input, as 224 or 224x320 (height first); by default the model's own");
     command
         ->add_option("--outputs", a->outputs,
-                     "logits, softmax, features (every layer's output) or stages (the last of every stage, no tail)")
-        ->check(CLI::IsMember({"logits", "softmax", "features", "stages"}));
+                     "logits, softmax, features (every layer's output), stages (the last of every stage, no tail) or "
+                     "pyramid (the last of every stride, no tail)")
+        ->check(CLI::IsMember({"logits", "softmax", "features", "stages", "pyramid"}));
     command->add_flag("--unfolded", a->unfolded, "keep batch norm, with the checkpoint's own weights");
     command->add_option("--io", a->io, "type of input and outputs, fp32 or fp16; by default that of --precision");
     command->add_flag("--external-data", a->external_data, "weights in OUT.onnx.data; always above 1 GiB");

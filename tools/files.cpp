@@ -12,6 +12,7 @@
 #include <png.h>
 
 #include <iostream>
+#include <set>
 
 namespace gpunet::tool {
 
@@ -63,19 +64,21 @@ void doctor() {
     std::cout << "weights  looked for in";
     for (const auto& directory : weights_directories()) std::cout << ' ' << directory.string();
     std::cout << '\n';
-    for (const model& m : registry::builtin()) {
+    const registry known = registry::builtin();
+    std::set<const model*> at_hand;
+    for (const model& m : known) {
         const auto found = find_weights(m);
-        std::cout << "         " << m.name << ": ";
-        if (found)
-            std::cout << found->string() << '\n';
-        else {
-            std::cout << "none at hand";
-            for (const weights_source& w : m.weights)
-                std::cout << (&w == &m.weights.front() ? "; gpunet pull " + m.name + " fetches " : ", or ")
-                          << detail::source_name(w);
-            std::cout << '\n';
-        }
+        if (!found) continue;
+        at_hand.insert(&m);
+        std::cout << "         " << m.name << ": " << found->string() << '\n';
     }
+    const auto missing = [&](bool published) {
+        return in_short(known, [&](const model& m) { return !at_hand.contains(&m) && m.weights.empty() != published; });
+    };
+    if (const std::string names = missing(true); !names.empty())
+        std::cout << "         fetched by gpunet pull: " << names << '\n';
+    if (const std::string names = missing(false); !names.empty())
+        std::cout << "         published nowhere: " << names << '\n';
 }
 
 } // namespace

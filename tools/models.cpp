@@ -6,13 +6,17 @@
 #include <gpunet/cpu/this_device.hpp>
 #include <gpunet/graph/count.hpp>
 #include <gpunet/graph/lower.hpp>
+#include <gpunet/graph/pyramid.hpp>
 #include <gpunet/weights/synthetic.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <iomanip>
 #include <iostream>
+#include <map>
+#include <span>
 #include <sstream>
+#include <utility>
 
 namespace gpunet::tool {
 
@@ -47,6 +51,48 @@ model open_model(const registry& known, const std::string& name_or_path) {
     m.multiply_adds = c.multiply_adds;
     if (g.classes == 1000) m.labels = "imagenet-1k";
     return m;
+}
+
+std::vector<model> models_of(const registry& known, const std::string& family) {
+    const std::string wanted = detail::name_letters(family);
+    std::vector<std::string> families;
+    for (const model& m : known)
+        if (std::find(families.begin(), families.end(), m.family) == families.end()) families.push_back(m.family);
+    const auto is = [&](const std::string& f) { return detail::name_letters(f) == wanted; };
+    const bool exact = std::any_of(families.begin(), families.end(), is);
+    std::vector<model> found;
+    for (const model& m : known)
+        if (exact ? is(m.family) : detail::name_letters(m.family).starts_with(wanted)) found.push_back(m);
+    std::string names;
+    for (const std::string& f : families) names += (names.empty() ? "" : ", ") + f;
+    if (found.empty()) throw usage_error("--family: expected one of " + names + ", found \"" + family + "\"");
+    const auto place = [&](const model& m) { return std::find(families.begin(), families.end(), m.family); };
+    std::stable_sort(found.begin(), found.end(), [&](const model& a, const model& b) {
+        return std::pair(place(a), a.multiply_adds) < std::pair(place(b), b.multiply_adds);
+    });
+    return found;
+}
+
+std::string in_short(const registry& known, const std::function<bool(const model&)>& named) {
+    std::map<std::string, std::pair<std::size_t, std::size_t>> families; // how many are named, how many there are
+    for (const model& m : known) {
+        auto& [some, all] = families[m.family];
+        some += named(m) ? 1 : 0;
+        ++all;
+    }
+    std::string text;
+    for (const model& m : known) {
+        auto& [some, all] = families[m.family];
+        if (!named(m) || all == 0) continue;
+        const bool whole = some == all && all > 1;
+        text += (text.empty() ? "" : ", ") + (whole ? "all " + std::to_string(all) + " of " + m.family : m.name);
+        if (whole) all = 0; // told
+    }
+    return text;
+}
+
+CLI::Option* add_family_option(CLI::App& command, std::string& family) {
+    return command.add_option("--family", family, "only models of this family: GPUNet, EfficientNet-X, ...");
 }
 
 tensor_store open_weights(const model& m, const model_choice& choice, const options& common) {
@@ -124,11 +170,16 @@ std::string latency_cell(const model& m, const selection_query& q) {
     return out.str();
 }
 
-void list(const options& o) {
+/// "here" where they are at hand, "yes" where they can be pulled.
+const char* weights_cell(const model& m) { return has_weights(m) ? "here" : can_load(m) ? "yes" : "-"; }
+
+void list(const std::string& family, const options& o) {
     const registry known = open_registry();
+    const std::vector<model> models = models_of(known, family);
     if (o.json) {
         auto all = detail::json::array();
-        for (const model& m : known) all.push_back(detail::to_json(m));
+        for (const model& m : family.empty() ? known.models() : std::span<const model>(models))
+            all.push_back(detail::to_json(m));
         return print(all);
     }
     selection_query v100, a100;
@@ -137,16 +188,22 @@ void list(const options& o) {
     const selection_query here = query_for(describe(choose_device(o), o));
     std::cout << std::left << std::setw(20) << "model" << std::right << std::setw(7) << "input" << std::setw(7)
               << "top-1" << std::setw(10) << "params M" << std::setw(8) << "GMAC" << std::setw(9) << "V100 ms"
-              << std::setw(9) << "A100 ms" << std::setw(9) << "here ms" << '\n'
+              << std::setw(9) << "A100 ms" << std::setw(9) << "here ms" << std::setw(9) << "weights" << '\n'
               << std::fixed;
-    for (const model& m : known)
+    const model* before = nullptr;
+    for (const model& m : models) {
+        if (before && before->family != m.family) std::cout << '\n';
+        before = &m;
         std::cout << std::left << std::setw(20) << m.name << std::right << std::setw(7) << m.input.size.height
                   << std::setprecision(1) << std::setw(7) << m.top1 << std::setprecision(2) << std::setw(10)
                   << static_cast<double>(m.parameters) / 1e6 << std::setw(8)
                   << static_cast<double>(m.multiply_adds) / 1e9 << std::setw(9) << latency_cell(m, v100) << std::setw(9)
-                  << latency_cell(m, a100) << std::setw(9) << latency_cell(m, here) << '\n';
+                  << latency_cell(m, a100) << std::setw(9) << latency_cell(m, here) << std::setw(9) << weights_cell(m)
+                  << '\n';
+    }
     std::cout << "V100, A100: published, fp16, batch 1. Here: " << here.device << ", " << here.precision
-              << ", batch 1, measured by `gpunet bench --save`.\n";
+              << ", batch 1, measured by `gpunet bench --save`.\n"
+              << "Weights: here, at hand on this machine; yes, to be pulled; -, published nowhere.\n";
 }
 
 std::string features_text(const graph::features& f) {
@@ -167,10 +224,13 @@ void show(const std::string& name, const options& o) {
                             {"parameters", total.parameters},
                             {"multiply_adds", total.multiply_adds},
                             {"layers", detail::json::array()}};
+        std::int64_t stride = 1;
         for (const graph::block& b : g.blocks) {
             const graph::counts c = graph::count(b);
+            stride = graph::stride_after(stride, graph::stride(b));
             detail::json layer = {{"layer", b.layer}, {"kind", b.kind}};
             if (b.stage) layer["stage"] = *b.stage;
+            if (&b != &g.blocks.back()) layer["stride"] = stride;
             layer["output"] = sizes(b.output);
             layer["parameters"] = c.parameters;
             layer["multiply_adds"] = c.multiply_adds;
@@ -180,16 +240,19 @@ void show(const std::string& name, const options& o) {
     }
     std::cout << m.name << ", input " << features_text(g.input) << '\n'
               << std::right << std::setw(5) << "layer"
-              << "  " << std::left << std::setw(12) << "kind" << std::right << std::setw(5) << "stage" << std::setw(18)
-              << "output" << std::setw(13) << "parameters" << std::setw(16) << "multiply-adds" << '\n';
+              << "  " << std::left << std::setw(12) << "kind" << std::right << std::setw(5) << "stage" << std::setw(8)
+              << "stride" << std::setw(18) << "output" << std::setw(13) << "parameters" << std::setw(16)
+              << "multiply-adds" << '\n';
+    std::int64_t stride = 1;
     for (const graph::block& b : g.blocks) {
         const graph::counts c = graph::count(b);
+        stride = graph::stride_after(stride, graph::stride(b));
         std::cout << std::setw(5) << b.layer << "  " << std::left << std::setw(12) << b.kind << std::right
-                  << std::setw(5) << (b.stage ? std::to_string(*b.stage) : "") << std::setw(18)
-                  << features_text(b.output) << std::setw(13) << c.parameters << std::setw(16) << c.multiply_adds
-                  << '\n';
+                  << std::setw(5) << (b.stage ? std::to_string(*b.stage) : "") << std::setw(8)
+                  << (&b != &g.blocks.back() ? std::to_string(stride) : "") << std::setw(18) << features_text(b.output)
+                  << std::setw(13) << c.parameters << std::setw(16) << c.multiply_adds << '\n';
     }
-    std::cout << std::setw(42) << "total" << std::setw(13) << total.parameters << std::setw(16) << total.multiply_adds
+    std::cout << std::setw(50) << "total" << std::setw(13) << total.parameters << std::setw(16) << total.multiply_adds
               << '\n';
 }
 
@@ -197,8 +260,10 @@ void show(const std::string& name, const options& o) {
 
 void add_list(CLI::App& app, options& common) {
     auto* command = app.add_subcommand("list", "All models: size, accuracy, latencies");
+    auto family = std::make_shared<std::string>();
+    add_family_option(*command, *family);
     command->add_flag("--json", common.json, "complete records as JSON");
-    command->callback([&common] { list(common); });
+    command->callback([family, &common] { list(*family, common); });
 }
 
 void add_show(CLI::App& app, options& common) {

@@ -29,6 +29,13 @@ void doctor() {
 
 } // namespace gpu
 
-void add_plan(CLI::App&, options&) {}
+void add_plan(CLI::App& app, options&) {
+    auto* command = app.add_subcommand("plan", "What would run on a GPU; needs none (not in this program)");
+    command->fallthrough(false)->allow_extras(); // whatever is asked for, the answer is the same
+    command->callback([] {
+        throw unsupported_error("plan: " + gpu::why_not() + " (the headers of CUDA 12.8 and cuDNN 9.8, which " +
+                                "scripts/setup.sh cuda gets): build it again with them");
+    });
+}
 
 } // namespace gpunet::tool

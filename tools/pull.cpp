@@ -58,8 +58,14 @@ struct pull_arguments {
 std::vector<model> chosen(const pull_arguments& a) {
     const registry known = open_registry();
     if (a.all == !a.models.empty()) throw usage_error("pull: expected names of models or --all");
-    if (a.all) return {known.begin(), known.end()};
     std::vector<model> models;
+    if (a.all) {
+        for (const model& m : known)
+            if (!m.weights.empty()) models.push_back(m);
+        const std::string none = in_short(known, [](const model& m) { return m.weights.empty(); });
+        if (!none.empty()) std::cerr << "gpunet: published nowhere: " << none << '\n';
+        return models;
+    }
     for (const std::string& name : a.models) models.push_back(open_record(known, name));
     return models;
 }
@@ -115,7 +121,7 @@ void add_pull(CLI::App& app, options& common) {
         app.add_subcommand("pull", "Fetch pretrained weights, verify them and keep them in the cache as safetensors");
     auto a = std::make_shared<pull_arguments>();
     command->add_option("MODEL", a->models, "names of the registry, or files with a record of one's own");
-    command->add_flag("--all", a->all, "every model there is");
+    command->add_flag("--all", a->all, "every model of which weights are published");
     command->add_flag("--json", common.json, "as JSON");
     command->callback([a, &common] { pull_models(*a, common); });
 }

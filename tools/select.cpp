@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
+#include <set>
 
 namespace gpunet::tool {
 
@@ -18,6 +19,7 @@ struct select_arguments {
     std::optional<std::string> engine;
     std::int64_t batch = 1;
     bool measure = false;
+    bool any_weights = false;
 };
 
 /// The question, and the device of this machine that it is about, if it is.
@@ -71,6 +73,7 @@ question ask(const select_arguments& a, const options& o, const registry& known)
     q.min_top1 = a.min_top1;
     q.engine = a.engine;
     q.batch = a.batch;
+    if (!a.any_weights) q.eligible = can_load;
     if (!a.measure) return asked;
     if (!asked.local) throw usage_error("--measure: expected a device of this machine, found \"" + o.device + "\"");
     const latency_record here = make_record(q.now, q.batch, {});
@@ -100,7 +103,7 @@ void print_json(const selection& s) {
     print(out);
 }
 
-void print_text(const selection& s, const selection_query& q) {
+void print_text(const registry& known, const selection& s, const selection_query& q) {
     const std::string limits = detail::limits_of(q);
     std::cout << s.model->name << '\n';
     if (q.objective == objective::latency)
@@ -109,12 +112,19 @@ void print_text(const selection& s, const selection_query& q) {
         std::cout << "top-1 " << s.model->top1 << " %, the best " << limits;
     std::cout << " on " << detail::conditions(q) << '\n';
     if (!s.explanation.empty()) std::cout << s.explanation << '\n';
+    std::set<const model*> unknown;
     for (const candidate& c : s.considered) {
+        if (!c.record) {
+            unknown.insert(c.model);
+            continue;
+        }
         std::cout << "  " << (c.model == s.model ? '*' : ' ') << ' ' << std::left << std::setw(20) << c.model->name
                   << std::right << std::fixed << std::setprecision(1) << c.model->top1 << " %  " << c.reason;
         if (c.memory && c.fits) std::cout << ", needs " << detail::shown_bytes(*c.memory);
         std::cout << '\n';
     }
+    if (!unknown.empty())
+        std::cout << "no record: " << in_short(known, [&](const model& m) { return unknown.contains(&m); }) << '\n';
     std::cout << "source: " << s.record->source << ", " << s.record->date << '\n';
 }
 
@@ -123,7 +133,7 @@ void select_model(const select_arguments& a, const options& o) {
     const question asked = ask(a, o, known);
     if (a.measure) measure_missing(known, asked.query, *asked.local, o);
     const selection s = known.select(asked.query);
-    o.json ? print_json(s) : print_text(s, asked.query);
+    o.json ? print_json(s) : print_text(known, s, asked.query);
 }
 
 } // namespace
@@ -139,6 +149,7 @@ void add_select(CLI::App& app, options& common) {
     command->add_option("--engine", a->engine, "only records of this engine, e.g. TensorRT");
     command->add_option("--batch", a->batch, "pictures at once; the budget is for all of them")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
+    command->add_flag("--any-weights", a->any_weights, "also models of which no weights are at hand or published");
     command->add_flag("--measure", a->measure, "first measure here, and keep, what has not been measured yet");
     command->add_flag("--json", common.json, "as JSON");
     command->callback([a, &common] { select_model(*a, common); });

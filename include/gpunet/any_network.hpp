@@ -81,6 +81,7 @@ class any_network {
     std::vector<std::pair<std::int64_t, tensor<float>>> features(const tensor_view<const float>& images) const {
         return self_->features(images);
     }
+    std::vector<pyramid_map> pyramid(const tensor_view<const float>& images) const { return self_->pyramid(images); }
 
   private:
     struct interface {
@@ -90,6 +91,7 @@ class any_network {
         virtual any_context make_context(const context_options&) const = 0;
         virtual tensor<float> scores(const tensor_view<const float>&) const = 0;
         virtual std::vector<std::pair<std::int64_t, tensor<float>>> features(const tensor_view<const float>&) const = 0;
+        virtual std::vector<pyramid_map> pyramid(const tensor_view<const float>&) const = 0;
     };
     template <backend B>
     struct holder final : interface {
@@ -101,6 +103,9 @@ class any_network {
         std::vector<std::pair<std::int64_t, tensor<float>>>
         features(const tensor_view<const float>& images) const override {
             return held.features(images);
+        }
+        std::vector<pyramid_map> pyramid(const tensor_view<const float>& images) const override {
+            return held.pyramid(images);
         }
         network<B> held;
     };

@@ -3,6 +3,7 @@
 
 #include <gpunet/error.hpp>
 #include <gpunet/graph/network.hpp>
+#include <gpunet/graph/pyramid.hpp>
 #include <gpunet/layers/conv_bn_act.hpp>
 #include <gpunet/layers/fused_inverted_residual.hpp>
 #include <gpunet/layers/inverted_residual.hpp>
@@ -22,8 +23,9 @@
 
 namespace gpunet {
 
-/// Which layers' outputs a context keeps for its caller: none; the last of every stage; all.
-enum class taps : std::uint8_t { none, stages, layers };
+/// Which layers' outputs a context keeps for its caller: none; the last of every stage; all; the last of every stride,
+/// and nothing behind the last of them is computed: no scores.
+enum class taps : std::uint8_t { none, stages, layers, pyramid };
 
 /// Whether block i is the last of its stage. The tail belongs to none.
 inline bool ends_stage(const graph::network& net, std::size_t i) noexcept {
@@ -54,13 +56,12 @@ class execution_plan {
         value<typename B::layout> now = plan.external(graph_.input);
         input_ = now.place;
         std::vector<std::size_t> ends; // of each block, in steps
-        for (std::size_t i = 0; i < graph_.blocks.size(); ++i) {
+        const std::vector<bool> kept_blocks = blocks_to_keep();
+        for (std::size_t i = 0; i < kept_blocks.size(); ++i) {
             const graph::block& b = graph_.blocks[i];
             entry e{make_layer(plan, b, now), std::nullopt};
             now = std::visit([](const auto& l) { return l.output(); }, e.body);
-            const bool last = i + 1 == graph_.blocks.size();
-            if (last || kept == taps::layers || (kept == taps::stages && ends_stage(graph_, i)))
-                e.tap = plan.place_edge(b.output, now);
+            if (kept_blocks[i]) e.tap = plan.place_edge(b.output, now);
             layers_.push_back(std::move(e));
             ends.push_back(plan.size());
         }
@@ -78,17 +79,22 @@ class execution_plan {
     std::int64_t batch() const noexcept { return batch_; }
     taps kept() const noexcept { return kept_; }
     const memory_map<typename B::layout>& map() const noexcept { return map_; }
+    /// How many blocks are computed: all, or with taps::pyramid those up to the last level.
+    std::size_t depth() const noexcept { return layers_.size(); }
     /// What runs, in order, with the backend's names of the kernels.
     const std::vector<layer_step>& steps() const noexcept { return steps_; }
 
     /// The slot to bind the input to: float32, N C H W.
     slot input() const noexcept { return input_; }
-    /// The slot where block i's output lies after a run, if it is kept; the last block's always is.
+    /// The slot where block i's output lies after a run, if it is kept.
     std::optional<slot> output(std::size_t i) const {
-        return layers_[i].tap ? std::optional(layers_[i].tap->output().place) : std::nullopt;
+        const bool is_kept = i < layers_.size() && layers_[i].tap;
+        return is_kept ? std::optional(layers_[i].tap->output().place) : std::nullopt;
     }
+    /// That of the scores, the last block's output; none with taps::pyramid.
+    std::optional<slot> scores() const { return output(graph_.blocks.size() - 1); }
 
-    /// Runs all layers; calls after(i) when block i is done.
+    /// Runs all layers that are computed; calls after(i) when block i is done.
     template <class After>
     void run(typename B::memory& memory, After&& after) const {
         for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -103,6 +109,22 @@ class execution_plan {
         layer body;
         std::optional<placed<B>> tap;
     };
+
+    /// Of each block that is computed, whether its output is kept.
+    std::vector<bool> blocks_to_keep() const {
+        std::vector<bool> keep;
+        if (kept_ == taps::pyramid) {
+            for (const pyramid_level& level : pyramid_levels(graph_)) {
+                keep.resize(level.block);
+                keep.push_back(true);
+            }
+            return keep;
+        }
+        for (std::size_t i = 0; i < graph_.blocks.size(); ++i)
+            keep.push_back(kept_ == taps::layers || (kept_ == taps::stages && ends_stage(graph_, i)));
+        keep.back() = true;
+        return keep;
+    }
 
     static layer make_layer(planner<B>& plan, const graph::block& b, const value<typename B::layout>& input) {
         return std::visit(

@@ -10,6 +10,7 @@
 #include <gpunet/graph/count.hpp>
 #include <gpunet/graph/lower.hpp>
 #include <gpunet/graph/network.hpp>
+#include <gpunet/graph/pyramid.hpp>
 #include <gpunet/limits.hpp>
 #include <gpunet/network.hpp>
 #include <gpunet/npy.hpp>

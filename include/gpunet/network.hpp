@@ -4,6 +4,7 @@
 #include <gpunet/error.hpp>
 #include <gpunet/execution_plan.hpp>
 #include <gpunet/graph/lower.hpp>
+#include <gpunet/graph/pyramid.hpp>
 #include <gpunet/limits.hpp>
 #include <gpunet/spec/network.hpp>
 #include <gpunet/tensor.hpp>
@@ -33,7 +34,23 @@ struct feature_map {
     std::int64_t layer = 0; // position in the spec's JSON list, from 1
     std::optional<std::int64_t> stage;
     std::string kind;                // "layer_type"
+    std::int64_t stride = 0;         // pixels of the picture from one of the map's to the next; 0 of a tail
     tensor_view<const float> values; // N C H W; a tail's are N x classes
+};
+
+/// The output of one layer on the device: float32.
+struct device_feature_map {
+    std::int64_t layer = 0;  // position in the spec's JSON list, from 1
+    std::int64_t stride = 0; // as a feature_map's
+    gpunet::shape shape;     // N C H W; a tail's is N x classes
+    const float* values = nullptr;
+};
+
+/// A level of a feature pyramid, from network::pyramid.
+struct pyramid_map {
+    std::int64_t layer = 0;  // position in the spec's JSON list, from 1
+    std::int64_t stride = 0; // pixels of the picture from one of the map's to the next
+    tensor<float> values;    // N C H W
 };
 
 /// The shape of a context and what it keeps.
@@ -162,6 +179,19 @@ class network {
         return maps;
     }
 
+    /// The last output of every stride, from fine to coarse, as a detector's neck takes them: see pyramid_levels. The
+    /// tail is not computed. To allocate nothing, and to copy nothing, hold a context with taps::pyramid.
+    std::vector<pyramid_map> pyramid(const tensor_view<const float>& images) const {
+        context<B> c = idle_->take(*this, shape_of(images, taps::pyramid));
+        c.run(images.elements(), {});
+        std::vector<pyramid_map> maps;
+        for (const feature_map& f : c.features())
+            maps.push_back({f.layer, f.stride,
+                            tensor<float>(f.values.shape(), {f.values.elements().begin(), f.values.elements().end()})});
+        idle_->give(std::move(c));
+        return maps;
+    }
+
   private:
     friend class context<B>;
 
@@ -213,17 +243,18 @@ class context {
         const graph::features& f = graph().input;
         return {batch(), f.channels, f.size.height, f.size.width};
     }
-    shape output_shape() const { return {batch(), graph().classes}; }
+    /// N x classes; N x 0 of a context with taps::pyramid, which computes no scores.
+    shape output_shape() const { return {batch(), classes()}; }
 
     /// @param images  N C H W, normalised; only read
-    /// @param scores  N x classes, before softmax
+    /// @param scores  output_shape(), before softmax
     /// @throws argument_error if either has the wrong number of elements
     void run(std::span<const float> images, std::span<float> scores) {
         check(images, scores);
         const typename B::running_scope scope(memory_);
         memory_.put(plan_->input(), images);
         memory_.replay([this] { emit([](std::size_t) {}); });
-        memory_.get(scores_slot(), scores);
+        get_scores(scores);
     }
     tensor<float> run(std::span<const float> images) {
         tensor<float> scores(output_shape());
@@ -231,7 +262,7 @@ class context {
         return scores;
     }
 
-    /// The same; times[i] gets the milliseconds that block i of graph().blocks took.
+    /// The same; times[i] gets the milliseconds that block i of graph().blocks took, 0 where it is not computed.
     void profile(std::span<const float> images, std::span<float> scores, std::span<double> times) {
         check(images, scores);
         const std::size_t blocks = graph().blocks.size();
@@ -245,27 +276,29 @@ class context {
             watch_->mark(0);
             emit([this](std::size_t i) { watch_->mark(i + 1); });
         });
-        memory_.get(scores_slot(), scores);
-        for (std::size_t i = 0; i < blocks; ++i) times[i] = watch_->milliseconds(i);
+        get_scores(scores);
+        for (std::size_t i = 0; i < blocks; ++i) times[i] = i < plan_->depth() ? watch_->milliseconds(i) : 0;
     }
 
     /// Starts a run on the context's stream and returns: for devices with a memory of their own. Both pointers may be
     /// to the device's memory or the host's, and must stay valid until the stream has done the work. Runs of one
     /// context follow each other.
     /// @param images  input_shape(); null: they are in device_input() already
-    /// @param scores  output_shape(); null: they are read from device_scores()
+    /// @param scores  output_shape(); null: they are read from device_scores(), or there are none
     void enqueue(const float* images, float* scores) requires device_memory<typename B::memory> {
         const typename B::running_scope scope(memory_);
         if (images) memory_.copy_in(plan_->input(), images, element_count(input_shape()));
         memory_.replay([this] { emit([](std::size_t) {}); });
-        if (scores) memory_.copy_out(scores_slot(), scores, element_count(output_shape()));
+        const auto place = plan_->scores();
+        if (scores && place) memory_.copy_out(*place, scores, element_count(output_shape()));
     }
-    /// The context's own input and scores on its device, float32, and its stream.
+    /// The context's own input and scores on its device, float32, and its stream. No scores, null: see output_shape().
     float* device_input() noexcept requires device_memory<typename B::memory> {
         return memory_.address(plan_->input());
     }
     const float* device_scores() noexcept requires device_memory<typename B::memory> {
-        return memory_.address(scores_slot());
+        const auto place = plan_->scores();
+        return place ? memory_.address(*place) : nullptr;
     }
     CUstream_st* stream() const noexcept requires device_memory<typename B::memory> { return memory_.stream(); }
     /// Waits until everything enqueued is done. @throws cuda_error
@@ -278,21 +311,44 @@ class context {
     std::vector<feature_map> features() {
         const typename B::running_scope scope(memory_);
         std::vector<feature_map> maps;
-        for (std::size_t i = 0; i < graph().blocks.size(); ++i) {
-            const graph::block& b = graph().blocks[i];
-            const auto place = plan_->output(i);
-            const bool last = i + 1 == graph().blocks.size();
-            if (!place || (last && plan_->kept() != taps::layers)) continue; // the scores end no stage
-            shape s =
-                last ? output_shape() : shape{batch(), b.output.channels, b.output.size.height, b.output.size.width};
+        for_each_kept([&](const graph::block& b, std::int64_t stride, shape s, slot place) {
             const auto count = static_cast<std::size_t>(element_count(s));
-            maps.push_back({b.layer, b.stage, b.kind, {std::move(s), std::span(memory_.view(*place, count), count)}});
-        }
+            maps.push_back(
+                {b.layer, b.stage, b.kind, stride, {std::move(s), std::span(memory_.view(place, count), count)}});
+        });
+        return maps;
+    }
+    /// The same where they lie on the device, always in the same places: each run on stream() overwrites them.
+    std::vector<device_feature_map> device_features() requires device_memory<typename B::memory> {
+        std::vector<device_feature_map> maps;
+        for_each_kept([&](const graph::block& b, std::int64_t stride, shape s, slot place) {
+            maps.push_back({b.layer, stride, std::move(s), memory_.address(place)});
+        });
         return maps;
     }
 
   private:
-    slot scores_slot() const { return *plan_->output(graph().blocks.size() - 1); }
+    /// Calls visit(block, stride, shape, slot) for every layer whose output is kept; the stride of a tail is 0.
+    template <class Visit>
+    void for_each_kept(Visit&& visit) const {
+        std::int64_t stride = 1;
+        for (std::size_t i = 0; i < graph().blocks.size(); ++i) {
+            const graph::block& b = graph().blocks[i];
+            stride = graph::stride_after(stride, graph::stride(b));
+            const auto place = plan_->output(i);
+            const bool last = i + 1 == graph().blocks.size();
+            if (!place || (last && plan_->kept() != taps::layers)) continue; // the scores end no stage
+            visit(b, last ? 0 : stride,
+                  last ? output_shape() : shape{batch(), b.output.channels, b.output.size.height, b.output.size.width},
+                  *place);
+        }
+    }
+    std::int64_t classes() const noexcept { return plan_->kept() == taps::pyramid ? 0 : graph().classes; }
+    /// Waits for the run, and copies its scores if there are any.
+    void get_scores(std::span<float> scores) {
+        if (const auto place = plan_->scores()) return memory_.get(*place, scores);
+        if constexpr (device_memory<typename B::memory>) memory_.synchronize();
+    }
     template <class After>
     void emit(After&& after) {
         plan_->run(memory_, after);
@@ -301,7 +357,7 @@ class context {
     void check(std::span<const float> images, std::span<float> scores) const {
         const graph::features& f = graph().input;
         check("images", images.size(), f.channels * f.size.height * f.size.width, &context::input_shape);
-        check("scores", scores.size(), graph().classes, &context::output_shape);
+        check("scores", scores.size(), classes(), &context::output_shape);
     }
     /// Makes the shape, which allocates, only to report it.
     void check(const char* what, std::size_t found, std::int64_t each, shape (context::*expected)() const) const {

@@ -26,6 +26,8 @@ struct measure_options {
     std::int64_t min_runs = 20;
     std::int64_t max_runs = 1000;
     milliseconds duration{1500}; // after which no more than min_runs are made
+    std::int64_t few_runs = 5;
+    milliseconds max_duration{10000}; // after which no more than few_runs are made
 
     // A measurement is noisy if it never got steady, or beyond these shares of the median.
     double max_spread = 0.10; // the interquartile range
@@ -115,8 +117,12 @@ measurement measure_by(Run&& run, const measure_options& o = {}, Clock&& now = {
     std::vector<milliseconds> times;
     times.reserve(static_cast<std::size_t>(o.max_runs));
     const milliseconds first = now();
-    for (std::int64_t i = 0; i < o.max_runs && (i < o.min_runs || now() - first < o.duration); ++i)
-        times.push_back(run());
+    const auto goes_on = [&](std::int64_t done) {
+        const milliseconds spent = now() - first;
+        const std::int64_t least = spent < o.max_duration ? o.min_runs : std::min(o.min_runs, o.few_runs);
+        return done < o.max_runs && (done < least || spent < o.duration);
+    };
+    for (std::int64_t i = 0; goes_on(i); ++i) times.push_back(run());
     measurement m = summarise(times, o);
     m.warmup_runs = warmups;
     m.steady = steady || warmups < 2 * static_cast<std::int64_t>(size); // else drift has to tell

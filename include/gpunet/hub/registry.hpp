@@ -6,7 +6,9 @@
 #include <gpunet/hub/device.hpp>
 #include <gpunet/hub/latency.hpp>
 #include <gpunet/hub/model.hpp>
+#include <gpunet/hub/name_distance.hpp>
 #include <gpunet/hub/select.hpp>
+#include <gpunet/hub/weights.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -76,12 +78,14 @@ class registry {
         return nullptr;
     }
 
-    /// @throws argument_error listing the names there are
+    /// @throws argument_error with the names that are most like it
     const model& find(std::string_view name) const {
         if (const model* m = lookup(name)) return *m;
-        std::string known;
-        for (const model& m : models_) known += (known.empty() ? "" : ", ") + m.name;
-        throw argument_error("no model is called \"" + std::string(name) + "\"; there are " + known);
+        std::string near;
+        for (const std::string& known : like(name)) near += (near.empty() ? "the nearest: " : ", ") + known;
+        throw argument_error("no model is called \"" + std::string(name) + "\"; of the " +
+                             std::to_string(models_.size()) + " known " +
+                             (near.empty() ? "none has a name like it" : near));
     }
 
     /// Adds a measurement of a model; it takes the place of an older one of the same thing. Unknown models are ignored.
@@ -124,18 +128,42 @@ class registry {
     }
 
     /// The most accurate model that takes at most `budget` for one picture on a device.
-    /// @param eligible  if set, other models are passed over: has_weights, say
+    /// @param eligible  other models are passed over: by default those of which no weights can be had; where it is
+    ///                  empty, none
     /// @throws unsupported_error saying what came nearest
     const model& most_accurate_within(milliseconds budget, const device& where,
-                                      std::function<bool(const model&)> eligible = {}) const& {
+                                      std::function<bool(const model&)> eligible = can_load) const& {
         selection_query q = query_for(where, budget);
         q.eligible = std::move(eligible);
         return *select(q).model;
     }
     const model& most_accurate_within(milliseconds, const device&,
-                                      std::function<bool(const model&)> eligible = {}) const&& = delete;
+                                      std::function<bool(const model&)> eligible = can_load) const&& = delete;
 
   private:
+    /// The names of a few models whose name or alias is most like this one, the most alike first. One that goes on
+    /// where this one ends counts as one letter away.
+    std::vector<std::string> like(std::string_view name) const {
+        constexpr std::size_t most = 8;
+        const std::string wanted = detail::name_letters(name);
+        std::vector<std::pair<std::size_t, const model*>> near;
+        for (const model& m : models_) {
+            std::size_t least = wanted.size();
+            for (const std::string& known : names(m)) {
+                least = std::min(least, detail::name_distance(name, known));
+                if (wanted.size() > 2 && least > 1 && detail::name_letters(known).starts_with(wanted)) least = 1;
+            }
+            if (!wanted.empty() && 3 * least <= wanted.size()) near.emplace_back(least, &m);
+        }
+        std::stable_sort(near.begin(), near.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+        std::vector<std::string> found;
+        for (const auto& [distance, m] : near) {
+            const std::size_t best = near.front().first;
+            if (found.size() < most && distance <= (best == 0 ? 0 : best + 1)) found.push_back(m->name);
+        }
+        return found;
+    }
+
     static std::vector<std::string> names(const model& m) {
         std::vector<std::string> all = m.aliases;
         all.insert(all.begin(), m.name);

@@ -94,7 +94,7 @@ inline candidate consider(const model& m, const selection_query& q) {
     else if (c.memory && *c.memory > *q.max_memory)
         c.reason += ", needs " + shown_bytes(*c.memory) + ", more than asked";
     else if (!c.eligible)
-        c.reason += ", no weights at hand";
+        c.reason += m.weights.empty() ? ", no weights at hand, and no source of any" : ", no weights at hand";
     else
         c.fits = true;
     return c;

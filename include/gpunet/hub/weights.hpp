@@ -48,6 +48,10 @@ inline std::optional<std::filesystem::path> find_weights(const model& m) {
 /// Whether find_weights finds any: nothing would be fetched.
 inline bool has_weights(const model& m) { return find_weights(m).has_value(); }
 
+/// Whether load_weights can give any: some are at hand, or the record names a source. Of some models none are
+/// published.
+inline bool can_load(const model& m) { return !m.weights.empty() || has_weights(m); }
+
 /// How weights are loaded: which of a checkpoint, and what may be fetched with which progress.
 using load_options = pull_options;
 
@@ -73,7 +77,10 @@ inline tensor_store load_weights(const model& m, const load_options& options = {
     std::string where, from;
     for (const auto& directory : weights_directories()) where += (where.empty() ? "" : ", ") + directory.string();
     for (const weights_source& w : m.weights) from += (from.empty() ? "" : ", ") + detail::source_name(w);
-    if (!from.empty()) from = "; `gpunet pull " + m.name + "` fetches them from " + from;
+    if (!from.empty())
+        from = "; `gpunet pull " + m.name + "` fetches them from " + from;
+    else if (!m.family.empty()) // not of a spec file
+        from = "; its record names no source of any";
     throw weights_error(m.name + ": expected weights called " + m.name + ".safetensors or " + m.name + ".pth in " +
                         where + ", found none" + from);
 }

@@ -4,17 +4,20 @@
 #include <gpunet/error.hpp>
 #include <gpunet/execution_plan.hpp>
 #include <gpunet/graph/network.hpp>
+#include <gpunet/graph/pyramid.hpp>
 #include <gpunet/onnx/operations.hpp>
 #include <gpunet/onnx/options.hpp>
 #include <gpunet/version.hpp>
 #include <gpunet/weights/fold.hpp>
 #include <gpunet/weights/tensor_store.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <variant>
+#include <vector>
 
 namespace gpunet {
 
@@ -29,15 +32,13 @@ class onnx_exporter {
     onnx_exporter(::onnx::GraphProto& graph, const graph::network& net, const tensor_store& weights,
                   const constants* quantized, const onnx_options& o)
         : net_(net), options_(o), io_(o.io.value_or(o.precision)), graph_(graph, o.precision),
-          operations_(graph_, weights, o.fold, quantized) {}
+          operations_(graph_, weights, o.fold, quantized), levels_(pyramid_levels(net)) {}
 
     void run() {
-        const bool stages = options_.outputs == onnx_outputs::stages;
         std::string now = input();
-        for (std::size_t i = 0; i < net_.blocks.size(); ++i) {
+        for (std::size_t i = 0; i < depth(); ++i) {
             const graph::block& b = net_.blocks[i];
             const bool last = i + 1 == net_.blocks.size();
-            if (last && stages) break;
             std::visit([&](const auto& body) { write(body, prefix(b), now); }, b.body);
             const std::string name = last ? "logits" : "layer" + std::to_string(b.layer);
             now = finish(name, last ? with_batch({b.output.channels}) : shape_of(b.output), is_output(i));
@@ -51,6 +52,12 @@ class onnx_exporter {
   private:
     static std::string prefix(const graph::block& b) { return "layer" + std::to_string(b.layer) + "_" + b.kind; }
 
+    /// How many blocks are written.
+    std::size_t depth() const {
+        if (options_.outputs == onnx_outputs::pyramid) return levels_.empty() ? 0 : levels_.back().block + 1;
+        return net_.blocks.size() - (options_.outputs == onnx_outputs::stages ? 1 : 0);
+    }
+
     bool is_output(std::size_t i) const {
         const bool last = i + 1 == net_.blocks.size();
         switch (options_.outputs) {
@@ -58,6 +65,8 @@ class onnx_exporter {
         case onnx_outputs::softmax: return false;
         case onnx_outputs::features: return true;
         case onnx_outputs::stages: return ends_stage(net_, i);
+        case onnx_outputs::pyramid:
+            return std::any_of(levels_.begin(), levels_.end(), [&](const pyramid_level& l) { return l.block == i; });
         }
         return false;
     }
@@ -140,6 +149,7 @@ class onnx_exporter {
     dtype io_;
     onnx_graph_builder graph_;
     onnx_operations operations_;
+    std::vector<pyramid_level> levels_;
 };
 
 inline void check(const onnx_options& o) {

@@ -12,8 +12,9 @@ namespace gpunet {
 
 /// What the exported network gives.
 /// logits: "logits", N x classes. softmax: "probabilities", N x classes. features: every layer's output, "layer<N>",
-/// N C H W, and "logits". stages: the last output of every stage, "layer<N>", and nothing after it.
-enum class onnx_outputs : std::uint8_t { logits, softmax, features, stages };
+/// N C H W, and "logits". stages: the last output of every stage, "layer<N>", and nothing after it. pyramid: the last
+/// output of every stride, "layer<N>", and nothing after it: see pyramid_levels.
+enum class onnx_outputs : std::uint8_t { logits, softmax, features, stages, pyramid };
 
 /// How a network is exported.
 struct onnx_options {
