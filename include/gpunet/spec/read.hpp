@@ -22,7 +22,7 @@ namespace gpunet {
 
 namespace detail {
 
-inline std::vector<spec::layer> read_entry(spec_reader& in, const std::string& kind, std::optional<std::int64_t> given,
+inline std::vector<spec::layer> read_entry(spec_reader& in, const std::string& kind, std::int64_t given,
                                            const spec_scaling& all) {
     if (kind == "head") return read_layers_as<spec::head>(in, given, all);
     if (kind == "head_large") return read_layers_as<spec::head_large>(in, given, all);
@@ -101,7 +101,7 @@ inline spec::network read_layers(const json& list, const std::string& source) {
             scaling = read_scaling(in);
         } else {
             const bool first = net.layers.empty();
-            const auto given = first ? std::nullopt : std::optional(spec::base_of(net.layers.back()).out_channels);
+            const std::int64_t given = first ? 0 : spec::base_of(net.layers.back()).out_channels;
             for (spec::layer& layer : read_entry(in, kind, given, scaling)) {
                 net.layers.push_back(std::move(layer));
                 net.entries.push_back(static_cast<std::int64_t>(i) + 1);

@@ -136,9 +136,9 @@ inline void read_fields(spec_reader& in, spec::tail& l) {
 }
 
 /// Channels as the entry's scaling makes them.
-/// @param given  the channels of the layer before, if there is one
-inline void read_base(spec_reader& in, spec::layer_base& l, std::optional<std::int64_t> given, const spec_scaling& s) {
-    l.in_channels = in.optional_integer("num_in_channels", 1, max_spec_channels).value_or(given.value_or(0));
+/// @param given  the channels of the layer before, 0 if there is none
+inline void read_base(spec_reader& in, spec::layer_base& l, std::int64_t given, const spec_scaling& s) {
+    l.in_channels = in.optional_integer("num_in_channels", 1, max_spec_channels).value_or(given);
     if (l.in_channels == 0) l.in_channels = in.integer("num_in_channels", 1, max_spec_channels);
     const std::int64_t base = in.integer("num_out_channels", 1, max_spec_channels);
     l.out_channels = scaled_width(base, s);
@@ -156,7 +156,7 @@ inline constexpr bool has_expansion =
 
 /// The layers of one entry.
 template <class Layer>
-std::vector<spec::layer> read_layers_as(spec_reader& in, std::optional<std::int64_t> given, const spec_scaling& all) {
+std::vector<spec::layer> read_layers_as(spec_reader& in, std::int64_t given, const spec_scaling& all) {
     const spec_scaling s = merged(read_scaling(in), all);
     Layer first;
     read_base(in, first, given, s);
