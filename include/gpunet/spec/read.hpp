@@ -100,8 +100,7 @@ inline spec::network read_layers(const json& list, const std::string& source) {
             net.data = read_data(in);
             scaling = read_scaling(in);
         } else {
-            const bool first = net.layers.empty();
-            const std::int64_t given = first ? 0 : spec::base_of(net.layers.back()).out_channels;
+            const std::int64_t given = net.layers.empty() ? 0 : spec::base_of(net.layers.back()).out_channels;
             for (spec::layer& layer : read_entry(in, kind, given, scaling)) {
                 net.layers.push_back(std::move(layer));
                 net.entries.push_back(static_cast<std::int64_t>(i) + 1);
