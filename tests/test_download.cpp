@@ -426,6 +426,16 @@ TEST_CASE("what may pass is tried again, after a while") {
     CHECK_THAT(p.failure(url), StartsWith(url + ": cannot be fetched: ") && Contains("tried 5 times"));
 }
 
+TEST_CASE("a host that is not found is looked for again") {
+    const place p;
+    download_options o = place::quick();
+    o.attempts = 2;
+    CHECK_THAT(p.failure("https://no-such-host.invalid/file", o),
+               StartsWith("https://no-such-host.invalid/file: cannot be fetched: ") && Contains("resolve") &&
+                   Contains("tried 2 times"));
+    CHECK(p.folder.entries() == 0);
+}
+
 TEST_CASE("a server that falls silent is left and asked again") {
     const place p;
     download_options o = place::quick();
