@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# On a fresh Debian 12: installs what is needed, builds the gpunet program, fetches EfficientNet-Lite0's pretrained
-# weights, and classifies two photographs with the best model that takes at most a second here.
+# On a fresh Debian 12: installs what is needed, builds the gpunet program, fetches the pretrained weights of
+# EfficientNet-Lite0, 1 and 2, and classifies two photographs with the best of them that takes at most a second here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -202,6 +204,59 @@ TEST_CASE("checkpoints that timm has saved load as they are") {
                Catch::Contains("missing 'blocks.0.0.conv_s2d.weight'") &&
                    Catch::Contains("unexpected 'blocks.1.0.bn3.bias'") &&
                    Catch::Contains("'blocks.0.0.conv_dw.weight': expected shape [32, 1, 2, 2], found [8, 1, 3, 3]"));
+}
+
+/// The weights under the names that the same network has where `data.naming` is another.
+gpunet::tensor_store under_names_of(gpunet::spec::naming naming, gpunet::spec::network s,
+                                    const gpunet::tensor_store& weights) {
+    const auto own = gpunet::parameters(gpunet::lower(s));
+    s.data.naming = naming;
+    const auto others = gpunet::parameters(gpunet::lower(s));
+    REQUIRE(own.size() == others.size());
+    gpunet::tensor_store::container renamed;
+    for (std::size_t i = 0; i < own.size(); ++i)
+        if (const gpunet::stored_tensor* t = weights.find(own[i].name)) renamed[others[i].name] = *t;
+    return weights.renamed("renamed", std::move(renamed));
+}
+
+TEST_CASE("checkpoints under the names of the other program that publishes a network load as they are") {
+    using gpunet::spec::naming;
+    std::vector<std::string> translated;
+    for (const model& m : hub()) {
+        if ((m.family != "EfficientNet" && m.family != "EfficientNet-Lite") || !gpunet_test::affordable(m)) continue;
+        const naming other = m.network.data.naming == naming::timm ? naming::efficientnet_pytorch : naming::timm;
+        INFO(m.name);
+        const auto net = gpunet::lower(m);
+        const auto weights = gpunet::synthetic_weights(net);
+        const auto renamed = under_names_of(other, m.network, weights);
+        CHECK_FALSE(renamed.find(gpunet::parameters(net).front().name));
+        CHECK(gpunet::parameters_sha256(net, renamed) == gpunet::parameters_sha256(net, weights));
+        const auto expected = gpunet::fold(net, weights), found = gpunet::fold(net, renamed);
+        for (const auto& [name, f] : expected)
+            CHECK((found.at(name).weights == f.weights && found.at(name).bias == f.bias));
+        translated.push_back(m.name);
+    }
+    CHECK(translated.size() >= 8);
+    CHECK(std::find(translated.begin(), translated.end(), "EfficientNet-Lite0") != translated.end());
+    CHECK(std::find(translated.begin(), translated.end(), "EfficientNet-B0") != translated.end());
+}
+
+TEST_CASE("weights under both programs' names, or with one too few, are refused") {
+    const auto& lite = hub().find("EfficientNet-Lite0").network;
+    const auto net = gpunet::lower(lite);
+    const auto own = gpunet::synthetic_weights(net);
+    const auto renamed = under_names_of(gpunet::spec::naming::timm, lite, own);
+    gpunet::tensor_store::container both(own.begin(), own.end()), fewer(renamed.begin(), renamed.end());
+    both["bn2.weight"] = *renamed.find("bn2.weight");
+    fewer.erase("bn2.weight");
+    fewer["extra"] = *renamed.find("bn2.weight");
+    const auto message = [&](gpunet::tensor_store::container tensors) {
+        return core_test::message_of<gpunet::binding_error>(
+            [&] { static_cast<void>(gpunet::fold(net, own.renamed("file", std::move(tensors)))); });
+    };
+    CHECK(message(both) == "file: does not fit the network: unexpected 'bn2.weight'");
+    CHECK(message(fewer) ==
+          "file, names translated: does not fit the network: missing '_bn1.weight'; unexpected 'extra'");
 }
 
 } // namespace test_families

@@ -37,10 +37,11 @@ class lowering : part_lowering {
             b.input = now_;
             where_ = spec::where(net_, i);
             count_stage(i);
-            const layer_names names(
-                defaults_.names(),
-                {kind_for_names(net_.layers[i]), b.layer, b.stage, residual_blocks_, stages_ - 1, place_in_stage_},
-                where_);
+            const auto* irb = std::get_if<spec::irb>(&net_.layers[i]);
+            const layer_names names(defaults_.names(),
+                                    {b.kind, !irb || !defaults_.skips_expansion(*irb), b.layer, b.stage,
+                                     residual_blocks_, stages_ - 1, place_in_stage_},
+                                    where_, out.other_names);
             b.body = std::visit([&](const auto& l) { return block::kinds(lower(l, names)); }, net_.layers[i]);
             b.output = now_;
             if (const auto* t = std::get_if<tail>(&b.body)) b.output = {t->classifier.outputs, {1, 1}};
@@ -64,13 +65,6 @@ class lowering : part_lowering {
     }
     static bool is_stem(const spec::layer& l) {
         return std::holds_alternative<spec::head>(l) || std::holds_alternative<spec::head_large>(l);
-    }
-    /// timm calls an inverted residual without expansion a separable one.
-    std::string_view kind_for_names(const spec::layer& l) const {
-        const auto* irb = std::get_if<spec::irb>(&l);
-        const bool separable =
-            irb && defaults_.skips_expansion(*irb) && defaults_.names() == gpunet::detail::dialect::timm;
-        return separable ? "separable" : spec::kind_name(l);
     }
 
     stem lower(const spec::head& l, const layer_names& names) {

@@ -5,6 +5,8 @@
 #include <gpunet/shape.hpp>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -129,6 +131,8 @@ struct network {
     features input;
     std::vector<block> blocks;
     std::int64_t classes = 0;
+    /// What files of another program call operations' weights and norms, with their names here.
+    std::map<std::string, std::string, std::less<>> other_names;
     friend bool operator==(const network&, const network&) = default;
 };
 

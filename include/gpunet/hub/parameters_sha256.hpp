@@ -4,6 +4,7 @@
 #include <gpunet/error.hpp>
 #include <gpunet/graph/network.hpp>
 #include <gpunet/hub/sha256.hpp>
+#include <gpunet/weights/binding.hpp>
 #include <gpunet/weights/parameters.hpp>
 #include <gpunet/weights/tensor_store.hpp>
 
@@ -20,8 +21,9 @@ namespace gpunet {
 /// The SHA-256 of all parameters that inference reads, ordered by name: of each its name, a zero byte, and its elements
 /// as little-endian float32 in row-major order. It does not change when a checkpoint is converted.
 /// @throws weights_error naming a parameter that is missing; io_error as sha256 does
-inline std::string parameters_sha256(const graph::network& net, const tensor_store& weights) {
+inline std::string parameters_sha256(const graph::network& net, const tensor_store& store) {
     static_assert(std::endian::native == std::endian::little);
+    const tensor_store weights = detail::in_names_of(net, store);
     std::vector<std::string> names;
     for (const parameter& p : parameters(net))
         if (!p.optional()) names.push_back(p.name);

@@ -186,11 +186,12 @@ inline ::onnx::ModelProto onnx_model(const graph::network& net, const tensor_sto
                                      const onnx_options& options = {}) {
     detail::check(options);
     std::optional<constants> quantized;
+    tensor_store bound = weights;
     if (is_quantized(net, weights)) {
         detail::check_quantized(options, weights.source());
         quantized = fold(net, weights);
     } else {
-        detail::check_binding(parameters(net), weights);
+        bound = detail::bind(net, weights);
     }
     ::onnx::ModelProto model;
     model.set_ir_version(onnx_ir_version);
@@ -205,7 +206,7 @@ inline ::onnx::ModelProto onnx_model(const graph::network& net, const tensor_sto
         entry.set_value(value);
     }
     model.mutable_graph()->set_name(options.name);
-    detail::onnx_exporter(*model.mutable_graph(), net, weights, quantized ? &*quantized : nullptr, options).run();
+    detail::onnx_exporter(*model.mutable_graph(), net, bound, quantized ? &*quantized : nullptr, options).run();
     return model;
 }
 

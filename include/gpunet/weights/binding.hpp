@@ -2,9 +2,11 @@
 #pragma once
 
 #include <gpunet/error.hpp>
+#include <gpunet/graph/network.hpp>
 #include <gpunet/weights/parameters.hpp>
 #include <gpunet/weights/tensor_store.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -73,6 +75,27 @@ inline void check_binding(const std::vector<parameter>& wanted, const tensor_sto
         if (!known.contains(name)) unexpected.push_back(name);
     if (!missing.empty() || !unexpected.empty() || !misshaped.empty())
         throw binding_error(store.source(), std::move(missing), std::move(unexpected), std::move(misshaped));
+}
+
+/// The weights under the network's own names where they have another program's; as they are if some have both.
+inline tensor_store in_names_of(const graph::network& net, const tensor_store& store) {
+    tensor_store::container renamed;
+    bool translated = false;
+    for (const auto& [name, tensor] : store) {
+        const std::size_t dot = std::min(name.rfind('.'), name.size());
+        const auto found = net.other_names.find(std::string_view(name).substr(0, dot));
+        const bool other = found != net.other_names.end();
+        if (!renamed.emplace(other ? found->second + name.substr(dot) : name, tensor).second) return store;
+        translated = translated || other;
+    }
+    return translated ? store.renamed(store.source() + ", names translated", std::move(renamed)) : store;
+}
+
+/// The weights under the network's own names, each bound exactly once. @throws binding_error
+inline tensor_store bind(const graph::network& net, const tensor_store& store) {
+    tensor_store bound = in_names_of(net, store);
+    check_binding(parameters(net), bound);
+    return bound;
 }
 
 /// One tensor as float32. @throws weights_error if an element is not finite

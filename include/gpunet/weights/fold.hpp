@@ -73,12 +73,12 @@ inline folded fold(const graph::dense& d, const tensor_store& store) {
 ///         holds no finite numbers, no variance, no scale or -128
 inline constants fold(const graph::network& net, const tensor_store& store, int threads = 1) {
     if (is_quantized(net, store)) return detail::fold_quantized(net, store);
-    detail::check_binding(parameters(net), store);
+    const tensor_store bound = detail::bind(net, store);
     constants out;
     std::vector<std::function<void()>> tasks;
     for (const graph::block& b : net.blocks)
         graph::for_each_operation(b, [&](const auto& op) {
-            tasks.emplace_back([&op, &store, &to = out[op.weights]] { to = detail::fold(op, store); });
+            tasks.emplace_back([&op, &bound, &to = out[op.weights]] { to = detail::fold(op, bound); });
         });
     detail::parallel_for(tasks.size(), threads, [&](std::size_t i) { tasks[i](); });
     return out;

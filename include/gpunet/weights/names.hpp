@@ -6,9 +6,12 @@
 #include <gpunet/spec/network.hpp>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace gpunet::detail {
 
@@ -125,6 +128,12 @@ inline constexpr leaf_name leaf_names[] = {
     {dialect::efficientnet_pytorch, "irb", part::excite, "_se_expand"},
     {dialect::efficientnet_pytorch, "irb", part::project, "_project_conv"},
     {dialect::efficientnet_pytorch, "irb", part::project_norm, "_bn2"},
+    {dialect::efficientnet_pytorch, "separable", part::depthwise, "_depthwise_conv"},
+    {dialect::efficientnet_pytorch, "separable", part::depthwise_norm, "_bn1"},
+    {dialect::efficientnet_pytorch, "separable", part::squeeze, "_se_reduce"},
+    {dialect::efficientnet_pytorch, "separable", part::excite, "_se_expand"},
+    {dialect::efficientnet_pytorch, "separable", part::project, "_project_conv"},
+    {dialect::efficientnet_pytorch, "separable", part::project_norm, "_bn2"},
     {dialect::efficientnet_pytorch, "tail", part::conv, "_conv_head"},
     {dialect::efficientnet_pytorch, "tail", part::conv_norm, "_bn1"},
     {dialect::efficientnet_pytorch, "tail", part::classifier, "_fc"},
@@ -140,7 +149,8 @@ inline constexpr leaf_name leaf_names[] = {
 
 /// Where a layer stands, as far as names care.
 struct layer_place {
-    std::string_view kind;
+    std::string_view kind;   // "layer_type"
+    bool expands = true;     // of an inverted residual
     std::int64_t number = 0; // in the JSON list, from 1
     std::optional<std::int64_t> stage;
     std::int64_t block = 0;          // how many residual blocks come before it
@@ -148,22 +158,47 @@ struct layer_place {
     std::int64_t place_in_stage = 0; // how many layers of its stage come before it
 };
 
+/// The same networks are published in both: whose files a network takes beside those of its own dialect.
+constexpr std::optional<dialect> other_dialect(dialect who) {
+    switch (who) {
+    case dialect::efficientnet_pytorch: return dialect::timm;
+    case dialect::timm: return dialect::efficientnet_pytorch;
+    default: return std::nullopt;
+    }
+}
+
+/// Names of operations in files of another dialect, with the network's own.
+using other_names = std::map<std::string, std::string, std::less<>>;
+
 /// Names the parameters of one layer. @throws spec_error for a layer the dialect has no name for.
 class layer_names {
   public:
-    /// @param where  what errors say first
-    layer_names(dialect who, const layer_place& place, std::string where)
-        : who_(who), kind_(place.kind), where_(std::move(where)), prefix_(prefix(who, place)) {}
+    /// @param where   what errors say first
+    /// @param others  gets what another dialect calls the same, if it has a name for it
+    layer_names(dialect who, const layer_place& place, std::string where, other_names& others)
+        : who_(who), place_(place), where_(std::move(where)), others_(others) {}
 
     std::string operator()(part p) const {
-        const bool block = kind_ != "head" && kind_ != "head_large" && kind_ != "tail";
-        const dialect who = who_ == dialect::timm && block ? dialect::plain : who_;
-        for (const leaf_name& name : leaf_names)
-            if (name.who == who && name.kind == kind_ && name.part == p) return prefix_ + std::string(name.leaf);
-        throw spec_error(where_ + ": expected a layer that weights of this naming can have, found one they cannot");
+        std::optional<std::string> own = name(who_, p);
+        if (!own)
+            throw spec_error(where_ + ": expected a layer that weights of this naming can have, found one they cannot");
+        if (const auto who = other_dialect(who_))
+            if (std::optional<std::string> other = name(*who, p)) others_.emplace(*std::move(other), *own);
+        return *std::move(own);
     }
 
   private:
+    std::optional<std::string> name(dialect who, part p) const {
+        const bool block = place_.kind != "head" && place_.kind != "head_large" && place_.kind != "tail";
+        // timm calls an inverted residual without expansion a separable one.
+        const bool separable = who == dialect::timm && place_.kind == "irb" && !place_.expands;
+        const std::string_view kind = separable ? "separable" : place_.kind;
+        const dialect leaf_of = who == dialect::timm && block ? dialect::plain : who;
+        for (const leaf_name& n : leaf_names)
+            if (n.who == leaf_of && n.kind == kind && n.part == p) return prefix(who, place_) + std::string(n.leaf);
+        return std::nullopt;
+    }
+
     std::string prefix(dialect who, const layer_place& place) const {
         const bool stem = place.kind == "head" || place.kind == "head_large";
         const std::string number = std::to_string(place.number);
@@ -177,8 +212,8 @@ class layer_names {
             if (place.kind == "tail") return "network.tail:.";
             return "network.stage: " + stage(place) + " " + std::string(place.kind) + number + ".";
         case dialect::efficientnet_pytorch:
-            if (place.kind == "irb") return "_blocks." + std::to_string(place.block) + ".";
-            return "";
+            if (stem || place.kind == "tail") return "";
+            return "_blocks." + std::to_string(place.block) + ".";
         case dialect::timm:
             if (stem || place.kind == "tail") return "";
             static_cast<void>(stage(place));
@@ -194,9 +229,9 @@ class layer_names {
     }
 
     dialect who_;
-    std::string_view kind_;
+    layer_place place_;
     std::string where_;
-    std::string prefix_;
+    other_names& others_;
 };
 
 } // namespace gpunet::detail

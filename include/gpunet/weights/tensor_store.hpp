@@ -100,6 +100,11 @@ class tensor_store {
         return found == items().end() ? nullptr : &found->second;
     }
 
+    /// A store of the same bytes with other names. @param source  what errors call it
+    tensor_store renamed(std::string source, container tensors) const {
+        return {std::move(source), std::move(tensors), bytes_};
+    }
+
   private:
     const container& items() const noexcept {
         static const container none;
