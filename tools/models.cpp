@@ -11,12 +11,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <iomanip>
 #include <iostream>
 #include <map>
 #include <span>
 #include <sstream>
 #include <utility>
+#include <vector>
 
 namespace gpunet::tool {
 
@@ -214,6 +217,7 @@ void show(const std::string& name, const options& o) {
     const model m = open_model(open_registry(), name);
     const graph::network g = lower(m.network);
     const graph::counts total = graph::count(g);
+    const std::vector<std::int64_t> strides = graph::strides(g);
     if (o.json) {
         const auto sizes = [](const graph::features& f) {
             return detail::json{f.channels, f.size.height, f.size.width};
@@ -224,13 +228,12 @@ void show(const std::string& name, const options& o) {
                             {"parameters", total.parameters},
                             {"multiply_adds", total.multiply_adds},
                             {"layers", detail::json::array()}};
-        std::int64_t stride = 1;
-        for (const graph::block& b : g.blocks) {
+        for (std::size_t i = 0; i < g.blocks.size(); ++i) {
+            const graph::block& b = g.blocks[i];
             const graph::counts c = graph::count(b);
-            stride = graph::stride_after(stride, graph::stride(b));
             detail::json layer = {{"layer", b.layer}, {"kind", b.kind}};
             if (b.stage) layer["stage"] = *b.stage;
-            if (&b != &g.blocks.back()) layer["stride"] = stride;
+            if (i + 1 < g.blocks.size()) layer["stride"] = strides[i];
             layer["output"] = sizes(b.output);
             layer["parameters"] = c.parameters;
             layer["multiply_adds"] = c.multiply_adds;
@@ -243,14 +246,14 @@ void show(const std::string& name, const options& o) {
               << "  " << std::left << std::setw(12) << "kind" << std::right << std::setw(5) << "stage" << std::setw(8)
               << "stride" << std::setw(18) << "output" << std::setw(13) << "parameters" << std::setw(16)
               << "multiply-adds" << '\n';
-    std::int64_t stride = 1;
-    for (const graph::block& b : g.blocks) {
+    for (std::size_t i = 0; i < g.blocks.size(); ++i) {
+        const graph::block& b = g.blocks[i];
         const graph::counts c = graph::count(b);
-        stride = graph::stride_after(stride, graph::stride(b));
         std::cout << std::setw(5) << b.layer << "  " << std::left << std::setw(12) << b.kind << std::right
                   << std::setw(5) << (b.stage ? std::to_string(*b.stage) : "") << std::setw(8)
-                  << (&b != &g.blocks.back() ? std::to_string(stride) : "") << std::setw(18) << features_text(b.output)
-                  << std::setw(13) << c.parameters << std::setw(16) << c.multiply_adds << '\n';
+                  << (i + 1 < g.blocks.size() ? std::to_string(strides[i]) : "") << std::setw(18)
+                  << features_text(b.output) << std::setw(13) << c.parameters << std::setw(16) << c.multiply_adds
+                  << '\n';
     }
     std::cout << std::setw(50) << "total" << std::setw(13) << total.parameters << std::setw(16) << total.multiply_adds
               << '\n';

@@ -172,9 +172,7 @@ class network {
         context<B> c = idle_->take(*this, shape_of(images, taps::stages));
         static_cast<void>(c.run(images.elements()));
         std::vector<std::pair<std::int64_t, tensor<float>>> maps;
-        for (const feature_map& f : c.features())
-            maps.emplace_back(
-                f.layer, tensor<float>(f.values.shape(), {f.values.elements().begin(), f.values.elements().end()}));
+        for (const feature_map& f : c.features()) maps.emplace_back(f.layer, copy_of(f.values));
         idle_->give(std::move(c));
         return maps;
     }
@@ -185,15 +183,17 @@ class network {
         context<B> c = idle_->take(*this, shape_of(images, taps::pyramid));
         c.run(images.elements(), {});
         std::vector<pyramid_map> maps;
-        for (const feature_map& f : c.features())
-            maps.push_back({f.layer, f.stride,
-                            tensor<float>(f.values.shape(), {f.values.elements().begin(), f.values.elements().end()})});
+        for (const feature_map& f : c.features()) maps.push_back({f.layer, f.stride, copy_of(f.values)});
         idle_->give(std::move(c));
         return maps;
     }
 
   private:
     friend class context<B>;
+
+    static tensor<float> copy_of(const tensor_view<const float>& values) {
+        return {values.shape(), {values.elements().begin(), values.elements().end()}};
+    }
 
     static context_options shape_of(const tensor_view<const float>& images, taps kept) {
         const shape& s = images.shape();
@@ -331,14 +331,13 @@ class context {
     /// Calls visit(block, stride, shape, slot) for every layer whose output is kept; the stride of a tail is 0.
     template <class Visit>
     void for_each_kept(Visit&& visit) const {
-        std::int64_t stride = 1;
+        const std::vector<std::int64_t> strides = graph::strides(graph());
         for (std::size_t i = 0; i < graph().blocks.size(); ++i) {
             const graph::block& b = graph().blocks[i];
-            stride = graph::stride_after(stride, graph::stride(b));
             const auto place = plan_->output(i);
             const bool last = i + 1 == graph().blocks.size();
             if (!place || (last && plan_->kept() != taps::layers)) continue; // the scores end no stage
-            visit(b, last ? 0 : stride,
+            visit(b, last ? 0 : strides[i],
                   last ? output_shape() : shape{batch(), b.output.channels, b.output.size.height, b.output.size.width},
                   *place);
         }

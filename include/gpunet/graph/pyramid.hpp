@@ -32,10 +32,17 @@ inline std::int64_t stride(const block& b) {
     return product;
 }
 
-/// The stride in pixels of the picture behind a block of this stride; as large as there are where it would be larger.
-constexpr std::int64_t stride_after(std::int64_t before, std::int64_t own) noexcept {
+/// Of every block, how many pixels of the picture its output moves on by; as many as there are where it would be more.
+inline std::vector<std::int64_t> strides(const network& net) {
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
-    return before > most / own ? most : before * own;
+    std::vector<std::int64_t> all;
+    std::int64_t product = 1;
+    for (const block& b : net.blocks) {
+        const std::int64_t own = stride(b);
+        product = product > most / own ? most : product * own;
+        all.push_back(product);
+    }
+    return all;
 }
 
 } // namespace graph
@@ -45,14 +52,12 @@ constexpr std::int64_t stride_after(std::int64_t before, std::int64_t own) noexc
 /// included: where a layer does not pad, a map may have fewer pixels than the picture's divided by the stride.
 inline std::vector<pyramid_level> pyramid_levels(const graph::network& net) {
     std::vector<pyramid_level> levels;
-    std::int64_t stride = 1;
+    const std::vector<std::int64_t> strides = graph::strides(net);
     for (std::size_t i = 0; i < net.blocks.size(); ++i) {
         const graph::block& b = net.blocks[i];
         if (std::holds_alternative<graph::tail>(b.body)) break;
-        const std::int64_t own = graph::stride(b);
-        stride = graph::stride_after(stride, own);
-        if (own > 1 || levels.empty()) levels.emplace_back();
-        levels.back() = {i, b.layer, stride, b.output};
+        if (graph::stride(b) > 1 || levels.empty()) levels.emplace_back();
+        levels.back() = {i, b.layer, strides[i], b.output};
     }
     return levels;
 }
