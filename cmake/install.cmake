@@ -11,7 +11,8 @@ if(TARGET gpunet-cli)
   install(TARGETS gpunet-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
-set(gpunet_package_dir ${CMAKE_INSTALL_DATADIR}/cmake/gpunet)
+set(GPUNET_INSTALL_CMAKEDIR ${CMAKE_INSTALL_DATADIR}/cmake/gpunet CACHE STRING "Where the CMake package is installed")
+set(gpunet_package_dir ${GPUNET_INSTALL_CMAKEDIR})
 foreach(target IN LISTS GPUNET_COMPONENTS)
   install(TARGETS ${target} EXPORT ${target}Targets)
   install(EXPORT ${target}Targets NAMESPACE gpunet:: DESTINATION ${gpunet_package_dir})
@@ -33,15 +34,4 @@ install(FILES ${PROJECT_BINARY_DIR}/gpunetConfig.cmake ${PROJECT_BINARY_DIR}/gpu
               cmake/Findgpunet_onednn.cmake cmake/Findgpunet_cudnn.cmake cmake/Findgpunet_onnx.cmake
         DESTINATION ${gpunet_package_dir})
 
-# For builds without CMake: the core alone.
-file(RELATIVE_PATH gpunet_pc_include ${CMAKE_INSTALL_FULL_DATADIR}/pkgconfig ${CMAKE_INSTALL_FULL_INCLUDEDIR})
-file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/gpunet.pc @ONLY CONTENT [[
-includedir=${pcfiledir}/@gpunet_pc_include@
-
-Name: gpunet
-Description: @PROJECT_DESCRIPTION@ (the core; C++20)
-Version: @PROJECT_VERSION@
-Requires: nlohmann_json >= 3.11
-Cflags: -I${includedir}
-]])
-install(FILES ${PROJECT_BINARY_DIR}/gpunet.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+include(${CMAKE_CURRENT_LIST_DIR}/pkgconfig.cmake)

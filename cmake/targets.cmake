@@ -1,4 +1,5 @@
-# The header-only targets. Each component that cannot be had is left out, and CMake says what that costs.
+# The header-only targets. Each component that cannot be had is left out, and CMake says what that costs; GPUNET_WITH_CPU
+# and its like, AUTO unless set, leave it out where OFF and insist on it where ON, as packages do.
 
 find_package(nlohmann_json 3.11 REQUIRED)
 
@@ -12,6 +13,16 @@ set(GPUNET_COMPONENTS gpunet)
 
 # gpunet_component(NAME FOUND what-was-found what-it-costs libraries...)
 function(gpunet_component name found what cost)
+  string(TOUPPER GPUNET_WITH_${name} wanted)
+  set(${wanted} AUTO CACHE STRING "Component ${name}: AUTO (where its libraries are found), ON or OFF")
+  set_property(CACHE ${wanted} PROPERTY STRINGS AUTO ON OFF)
+  if(NOT ${wanted})
+    message(STATUS "gpunet::${name}: off (${wanted} is ${${wanted}})")
+    return()
+  endif()
+  if(NOT found AND NOT ${wanted} STREQUAL "AUTO")
+    message(FATAL_ERROR "${wanted}: expected ${what}, not found: ${cost}")
+  endif()
   if(NOT found)
     message(STATUS "gpunet::${name}: off (${what} not found): ${cost}")
     return()

@@ -13,7 +13,7 @@ packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libxbyak-dev nlohm
           libturbojpeg0-dev libpng-dev libcurl4-openssl-dev libssl-dev libzip-dev libonnx-dev libprotobuf-dev
           python3 python3-pip ca-certificates)
 if [ "${1:-}" = test ]; then
-    packages+=(catch2 git clang clang-format libclang-rt-dev openssl chromium doxygen python3-venv)
+    packages+=(catch2 git clang clang-format clang-tidy libclang-rt-dev openssl chromium doxygen python3-venv)
 elif [ "${1:-}" = cuda ]; then
     packages+=(python3-venv)
 fi
@@ -70,16 +70,16 @@ install_cuda() {
     echo "$installed" >build/cuda/installed
 }
 
-# What exported networks are checked and run with (tests/check_onnx.py).
-peers=(onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6)
+# What exported networks are checked and run with (tests/check_onnx.py), and what the recipe in packaging/ is tested with.
+python_packages=(onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6 conan==2.34.0)
 
 install_python() {
-    local installed="${peers[*]}"
+    local installed="${python_packages[*]}"
     [ "$(cat build/python/installed 2>/dev/null)" != "$installed" ] || return 0
     echo "fetching $installed" >&2
     rm -rf build/python
     python3 -m venv build/python
-    build/python/bin/pip install -q --disable-pip-version-check --only-binary=:all: "${peers[@]}"
+    build/python/bin/pip install -q --disable-pip-version-check --only-binary=:all: "${python_packages[@]}"
     echo "$installed" >build/python/installed
 }
 

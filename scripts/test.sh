@@ -26,6 +26,6 @@ ctest --preset test -j "$jobs"
 step "clang++ with sanitizers"
 cmake --preset asan -D GPUNET_FEW_TEST_PROGRAMS=ON >/dev/null
 cmake --build --preset asan
-ctest --preset asan -j "$jobs" -LE 'packaging|plans|peers|docs'
+ctest --preset asan -j "$jobs" -LE 'packaging|plans|peers|docs|tidy'
 
 step "done"

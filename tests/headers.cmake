@@ -41,6 +41,15 @@ set_tests_properties("headers: build two translation units of everything" PROPER
 headers_test("two translation units of everything agree" ${headers_build}/together)
 set_property(TEST "headers: two translation units of everything agree" PROPERTY FIXTURES_REQUIRED gpunet_together)
 
+# The library in one header (tools/amalgamate.py).
+headers_test("amalgamated, the core and everything compile"
+             ${CMAKE_COMMAND} --build ${headers_build} --target amalgamated_core amalgamated_found --parallel ${headers_jobs})
+set_tests_properties("headers: amalgamated, the core and everything compile" PROPERTIES
+                     FIXTURES_REQUIRED gpunet_headers FIXTURES_SETUP gpunet_amalgamated PROCESSORS ${headers_jobs})
+headers_test("amalgamated, the core runs" ${headers_build}/amalgamated_core)
+set_tests_properties("headers: amalgamated, the core runs" PROPERTIES FIXTURES_REQUIRED gpunet_amalgamated
+                     ENVIRONMENT SPEC=${PROJECT_SOURCE_DIR}/models/GPUNet-0.json)
+
 # What the core includes, by the compiler's own list. (cuda/element.hpp, plain names of types, is the core's.)
 headers_test("the core includes no vendor's header"
              ${CMAKE_CXX_COMPILER} -std=c++20 -M -I ${PROJECT_SOURCE_DIR}/include -I

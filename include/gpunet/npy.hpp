@@ -184,7 +184,7 @@ inline tensor<float> read_npy(const std::filesystem::path& path) {
 
 /// Writes format version 1.0, the data aligned to 64 bytes; an existing file is replaced in one step.
 /// @throws io_error naming the file, which is then unchanged.
-inline void write_npy(const std::filesystem::path& path, tensor_view<const float> array) {
+inline void write_npy(const std::filesystem::path& path, const tensor_view<const float>& array) {
     if (array.shape().size() > detail::max_npy_rank)
         throw io_error(path.string() + ": cannot be written: expected at most 8 dimensions, found shape " +
                        to_string(array.shape()));

@@ -1,6 +1,8 @@
 // EXPECT: (class template argument deduction failed|no viable constructor or deduction guide).*context
 #include <gpunet/network.hpp>
 
+namespace context_of_a_spec {
+
 #ifdef MISUSE
 auto make() { return gpunet::context{gpunet::spec::network{}}; }
 #else
@@ -9,3 +11,5 @@ auto make(const gpunet::network<B>& net) {
     return gpunet::context{net};
 }
 #endif
+
+} // namespace context_of_a_spec

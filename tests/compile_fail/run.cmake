@@ -1,29 +1,51 @@
-# Compiles SOURCE, whose first line is "// EXPECT: <regular expression>", without and with MISUSE.
+# Compiles CASES together, without and with MISUSE. The first line of each is "// EXPECT: <regular expression>", which an
+# error at a line of that very file must match, its notes included.
 cmake_policy(VERSION 3.25)
-
-file(STRINGS ${SOURCE} expected LIMIT_COUNT 1)
-if(NOT expected MATCHES "^// EXPECT: (.+)$")
-  message(FATAL_ERROR "${SOURCE}: its first line says not what is expected")
-endif()
-set(expected "${CMAKE_MATCH_1}")
+string(REPLACE "+" ";" CASES "${CASES}")
 set(ENV{LC_ALL} C)
 
+set(source ${TREE}/cases.cpp)
+list(TRANSFORM CASES REPLACE "(.+)" "#include \"\\1\"\n" OUTPUT_VARIABLE includes)
+string(JOIN "" includes ${includes})
+file(WRITE ${source} "${includes}")
+
+set(no_limit -fmax-errors=0)
+execute_process(COMMAND ${CXX_COMPILER} --version OUTPUT_VARIABLE compiler)
+if(compiler MATCHES "clang")
+  set(no_limit -ferror-limit=0)
+endif()
 macro(compile)
-  execute_process(COMMAND ${CXX_COMPILER} -std=c++20 -fsyntax-only -Wall -Wextra -Werror -I ${INCLUDE} ${ARGN} ${SOURCE}
+  execute_process(COMMAND ${CXX_COMPILER} -std=c++20 -fsyntax-only -Wall -Wextra -Werror ${no_limit} -I ${INCLUDE} ${ARGN}
+                          ${source}
                   RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
 endmacro()
 
 compile()
 if(NOT status EQUAL 0)
   message("${output}")
-  message(FATAL_ERROR "the right use does not compile")
+  message(FATAL_ERROR "the right uses do not compile")
 endif()
 
 compile(-D MISUSE)
-if(status EQUAL 0)
-  message(FATAL_ERROR "the misuse compiles")
-endif()
-if(NOT output MATCHES "${expected}")
-  message("${output}")
-  message(FATAL_ERROR "expected from the compiler: ${expected}")
-endif()
+# From each error to the next, as the elements of a list.
+string(REGEX REPLACE "[][;]" " " text "${output}")
+string(REGEX REPLACE "\n([^\n]+:[0-9]+:[0-9]+: (fatal )?error: )" ";\\1" errors "\n${text}")
+foreach(case IN LISTS CASES)
+  file(STRINGS ${case} expected LIMIT_COUNT 1)
+  if(NOT expected MATCHES "^// EXPECT: (.+)$")
+    message(FATAL_ERROR "${case}: its first line says not what is expected")
+  endif()
+  set(expected "${CMAKE_MATCH_1}")
+  set(found ${errors})
+  string(REGEX REPLACE "([.+])" "\\\\\\1" name "${case}")
+  list(FILTER found INCLUDE REGEX "^${name}:")
+  if(NOT found)
+    message(SEND_ERROR "${case}: the misuse compiles")
+    continue()
+  endif()
+  list(FILTER found INCLUDE REGEX "${expected}")
+  if(NOT found)
+    message("${output}")
+    message(SEND_ERROR "${case}: expected from the compiler: ${expected}")
+  endif()
+endforeach()

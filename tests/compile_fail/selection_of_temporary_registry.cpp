@@ -1,6 +1,8 @@
 // EXPECT: (deleted|explicitly deleted).*select
 #include <gpunet/hub/registry.hpp>
 
+namespace selection_of_temporary_registry {
+
 gpunet::selection choose(const gpunet::selection_query& q) {
 #ifdef MISUSE
     return gpunet::registry::builtin().select(q);
@@ -9,3 +11,5 @@ gpunet::selection choose(const gpunet::selection_query& q) {
     return hub.select(q);
 #endif
 }
+
+} // namespace selection_of_temporary_registry

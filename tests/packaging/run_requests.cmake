@@ -75,3 +75,11 @@ set(from FROM ${small}/prefix/share/cmake/gpunet)
 request("REQUIRED" ${from} SAYS "[found 1] [${core} gpunet::hub ${json}]")
 request("REQUIRED COMPONENTS hub cpu" ${from}
         SAYS "component cpu is not in this installation, which has gpunet, hub" "CMake Error")
+
+# A component that is insisted on; one that is left out although its libraries may be here.
+execute_process(COMMAND ${CMAKE_COMMAND} -S ${GPUNET} -B ${small} -D GPUNET_WITH_CPU=ON
+                RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+string(REGEX REPLACE "[ \n]+" " " line "${output}")
+expect([[NOT status EQUAL 0 AND line MATCHES "GPUNET_WITH_CPU: expected oneDNN ?, not found: no CPU backend"]] "${output}")
+run("leaving the hub out" ${CMAKE_COMMAND} -S ${GPUNET} -B ${small} -D GPUNET_WITH_CPU=AUTO -D GPUNET_WITH_HUB=OFF)
+expect([[output MATCHES "gpunet::hub: off \\(GPUNET_WITH_HUB is OFF\\)"]] "${output}")

@@ -85,6 +85,7 @@ class nvrtc {
                                             "-default-device"};
         for (const std::string& define : defines) options.push_back("-D" + define);
         std::vector<const char*> arguments;
+        arguments.reserve(options.size());
         for (const std::string& option : options) arguments.push_back(option.c_str());
         const nvrtcResult status = compile_(compiled.handle, static_cast<int>(arguments.size()), arguments.data());
         if (status != NVRTC_SUCCESS) {

@@ -120,6 +120,7 @@ inline std::vector<std::int64_t> folder_positions(const std::string& root, const
                        std::to_string(at - plain.begin()) + " is " + shown_name(*at) + " to torchvision and " +
                        shown_name(*other) + " to timm: list the folders in the order of the classes");
     std::vector<std::int64_t> positions;
+    positions.reserve(names.size());
     for (const std::string& name : names)
         positions.push_back(std::lower_bound(plain.begin(), plain.end(), name) - plain.begin());
     return positions;

@@ -72,23 +72,27 @@ template <class Try>
 auto first_source_that_works(const pull_job& job, Try&& attempt) {
     const model& m = job.model;
     if (m.weights.empty()) throw io_error(m.name + ": expected a source of weights in its record, found none");
+    const bool only = m.weights.size() == 1;
     std::string all;
+    const auto note = [&all](const error& e) { all += (all.empty() ? "" : "; ") + std::string(e.what()); };
     bool offline = true;
-    for (std::size_t i = 0;; ++i) {
+    for (const weights_source& source : m.weights) {
         try {
-            return attempt(m.weights[i]);
+            return attempt(source);
         } catch (const pull_cancelled&) {
             throw;
+        } catch (const offline_error& e) {
+            if (only) throw;
+            note(e);
         } catch (const error& e) {
-            if (m.weights.size() == 1) throw;
-            all += (i ? "; " : "") + std::string(e.what());
-            offline = offline && dynamic_cast<const offline_error*>(&e);
-            if (i + 1 < m.weights.size()) continue;
-            all = m.name + ": none of its " + std::to_string(m.weights.size()) + " sources gave weights: " + all;
-            if (offline) throw offline_error(all);
-            throw io_error(all);
+            if (only) throw;
+            note(e);
+            offline = false;
         }
     }
+    all = m.name + ": none of its " + std::to_string(m.weights.size()) + " sources gave weights: " + all;
+    if (offline) throw offline_error(all);
+    throw io_error(all);
 }
 
 /// Reads a weights file that errors call by its source. It stays mapped while the result lives.

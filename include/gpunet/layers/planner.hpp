@@ -172,6 +172,7 @@ class planner {
     template <class Plan>
     placed<B> place_with(std::vector<value_type> operands, Plan&& plan) {
         std::vector<layout> layouts;
+        layouts.reserve(operands.size());
         for (const value_type& v : operands) layouts.push_back(v.layout);
         auto operation = plan(layouts);
         placed<B> result;

@@ -115,7 +115,7 @@ class onnx_graph_builder {
     /// The int8 0, likewise.
     std::string int8_zero() {
         constexpr std::int8_t zero = 0;
-        const std::string name = "int8_zero";
+        std::string name = "int8_zero";
         if (scalars_.insert(name).second) integers(name, {}, std::span(&zero, 1), name);
         return name;
     }

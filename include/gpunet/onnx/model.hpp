@@ -101,7 +101,7 @@ class onnx_exporter {
     /// reads, which has another name where the output is of another type.
     std::string finish(const std::string& name, const ::onnx::TensorShapeProto& shape, bool wanted) {
         const bool converted = wanted && io_ != options_.precision;
-        const std::string inner = converted ? name + "_inner" : name;
+        std::string inner = converted ? name + "_inner" : name;
         graph_.rename_output(inner);
         if (converted) cast(inner, name, io_);
         if (wanted) graph_.output(name, io_, shape);

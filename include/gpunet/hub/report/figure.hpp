@@ -163,6 +163,7 @@ inline std::string caption(const view& v, const series& chief) {
 inline std::string figures(std::span<const gpunet::model> models, const std::vector<view>& views, const series& chief) {
     const family_index families = families_of(models);
     std::vector<std::string> texts;
+    texts.reserve(views.size());
     for (const view& v : views) texts.push_back(v.name);
     std::string out =
         "<div class=\"plots\">\n" + choices("view", "Latencies at", texts) + family_choices(models, families);

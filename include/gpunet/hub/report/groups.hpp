@@ -26,7 +26,7 @@ struct group {
 inline std::string usual_precision(std::span<const series> all, const std::string& device, std::int64_t batch,
                                    const gpunet::device& here) {
     std::string found;
-    const std::string wanted = device == here.name ? here.precision : "fp16";
+    std::string wanted = device == here.name ? here.precision : "fp16";
     for (const series& s : all) {
         if (s.device != device || s.batch != batch) continue;
         if (s.precision == wanted) return wanted;

@@ -121,6 +121,7 @@ inline std::string names_svg(std::span<const gpunet::model> models, const view& 
     const std::vector<named_point> wanted =
         v.by_family ? names_by_family(models, chief, f, families) : names_by_series(v.shown, chief, f, families);
     std::vector<label_request> labels;
+    labels.reserve(wanted.size());
     for (const named_point& n : wanted) labels.push_back(n.label);
     const auto places = place_labels(labels, taken, avoided, f.area, f.size.font);
     std::string out = "<g class=\"names\" aria-hidden=\"true\">";
