@@ -1,4 +1,4 @@
-// Code and packed weights, made once and shared by all plans of a network.
+// Code, shared by the plans of a network that use it, and packed weights, shared by all.
 #pragma once
 
 #include <gpunet/cpu/jit/byte_vector_code.hpp>
@@ -18,15 +18,19 @@ namespace gpunet::cpu::jit {
 
 class code_cache {
   public:
-    /// The code for a shape.
+    /// The code for a shape. It goes with the last who uses it: a program may see pictures of any number of sizes.
     template <class Code>
     std::shared_ptr<const Code> code(const typename Code::shape& s) {
-        auto& known = std::get<codes<Code>>(codes_)[s];
-        if (!known) known = std::make_shared<const Code>(s);
-        return known;
+        auto& all = std::get<codes<Code>>(codes_);
+        const auto found = all.find(s);
+        if (auto known = found == all.end() ? nullptr : found->second.lock()) return known;
+        std::erase_if(all, [](const auto& entry) { return entry.second.expired(); });
+        auto made = std::make_shared<const Code>(s);
+        all.emplace(s, made);
+        return made;
     }
 
-    /// Weights packed by `pack` under a name that says how.
+    /// Weights packed by `pack` under a name that says how; kept, for there are only so many ways.
     std::shared_ptr<const packed_weights> weights(const std::string& name,
                                                   const std::function<packed_weights()>& pack) {
         auto& known = weights_[name];
@@ -36,7 +40,7 @@ class code_cache {
 
   private:
     template <class Code>
-    using codes = std::map<typename Code::shape, std::shared_ptr<const Code>>;
+    using codes = std::map<typename Code::shape, std::weak_ptr<const Code>>;
 
     std::tuple<codes<row_code>, codes<depthwise_code>, codes<winograd::input_code>, codes<winograd::output_code>,
                codes<mean_code>, codes<gate_code>, codes<byte_mean_code>, codes<byte_gate_code>>
