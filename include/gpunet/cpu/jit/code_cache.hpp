@@ -7,10 +7,12 @@
 #include <gpunet/cpu/jit/row_code.hpp>
 #include <gpunet/cpu/jit/vector_code.hpp>
 #include <gpunet/cpu/jit/winograd_code.hpp>
+#include <gpunet/error.hpp>
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <tuple>
 
@@ -19,13 +21,14 @@ namespace gpunet::cpu::jit {
 class code_cache {
   public:
     /// The code for a shape. It goes with the last who uses it: a program may see pictures of any number of sizes.
+    /// @throws unsupported_error where the system forbids memory that is written and then executed
     template <class Code>
     std::shared_ptr<const Code> code(const typename Code::shape& s) {
         auto& all = std::get<codes<Code>>(codes_);
         const auto found = all.find(s);
         if (auto known = found == all.end() ? nullptr : found->second.lock()) return known;
         std::erase_if(all, [](const auto& entry) { return entry.second.expired(); });
-        auto made = std::make_shared<const Code>(s);
+        auto made = make<Code>(s);
         all.emplace(s, made);
         return made;
     }
@@ -39,6 +42,17 @@ class code_cache {
     }
 
   private:
+    template <class Code>
+    static std::shared_ptr<const Code> make(const typename Code::shape& s) {
+        try {
+            return std::make_shared<const Code>(s);
+        } catch (const Xbyak::Error& e) {
+            if (static_cast<int>(e) == Xbyak::ERR_CANT_ALLOC) throw std::bad_alloc();
+            throw unsupported_error(std::string("machine code cannot be made: ") + e.what() +
+                                    "; cpu::format::channels_last does without");
+        }
+    }
+
     template <class Code>
     using codes = std::map<typename Code::shape, std::weak_ptr<const Code>>;
 
