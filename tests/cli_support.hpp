@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -63,16 +64,28 @@ class workplace {
     }
 #endif
 
-    /// The same where no file may grow beyond 8 KiB, as if the disk were full.
-    outcome run_on_full_disk(const std::vector<std::string>& arguments) const {
-        std::vector<std::string> command = {"/bin/sh", "-c", "ulimit -f 16; exec \"$@\"", "sh", GPUNET_CLI};
+    /// The same from a shell that has done `commands` before: "ulimit ...", "exec <&-".
+    outcome run_after(const std::string& commands, const std::vector<std::string>& arguments) const {
+        std::vector<std::string> command = {"/bin/sh", "-c", commands + "; exec \"$@\"", "sh", GPUNET_CLI};
         command.insert(command.end(), arguments.begin(), arguments.end());
         return execute(command, {}, "");
     }
 
+    /// The same where no file may grow beyond 8 KiB, as if the disk were full.
+    outcome run_on_full_disk(const std::vector<std::string>& arguments) const {
+        return run_after("ulimit -f 16", arguments);
+    }
+
+    /// The same, while watch(its process) is called.
+    outcome run_watched(const std::vector<std::string>& arguments, const std::function<void(::pid_t)>& watch) const {
+        std::vector<std::string> command = {GPUNET_CLI};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        return execute(command, {}, "", watch);
+    }
+
   private:
     outcome execute(std::vector<std::string> command, std::map<std::string, std::string> variables,
-                    std::string standard_output) const {
+                    std::string standard_output, const std::function<void(::pid_t)>& watch = {}) const {
         variables.try_emplace("GPUNET_CACHE", cache().string());
         variables.try_emplace("GPUNET_WEIGHTS_DIR", weights().string());
         variables.try_emplace("GPUNET_OFFLINE", "1");        // nothing is fetched from anywhere
@@ -106,6 +119,7 @@ class workplace {
                                          pointers(environment).data());
         ::posix_spawn_file_actions_destroy(&actions);
         REQUIRE(failed == 0);
+        if (watch) watch(child);
         int status = 0;
         REQUIRE(::waitpid(child, &status, 0) == child);
         outcome result;

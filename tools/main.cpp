@@ -11,6 +11,9 @@
 #include <new>
 #include <string>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 namespace {
 
 /// Says in one line what went wrong; without memory of its own, which may be what is missing.
@@ -27,6 +30,14 @@ int fail(const char* what, int status) noexcept {
     for (; *what; ++what) put(*what == '\n' ? ' ' : *what);
     put('\n');
     return status;
+}
+
+/// Standard streams that are closed are opened where nothing can be read or written: a file opened later would take
+/// their place, and get what is meant for them.
+void hold_standard_streams() noexcept {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(stream, F_GETFD) < 0)
+            static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
 }
 
 int run(int argc, char** argv) {
@@ -69,6 +80,7 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+    hold_standard_streams();
     std::signal(SIGXFSZ, SIG_IGN); // a file beyond the limit is an error, as one on a full disk
     try {
         return run(argc, argv);
