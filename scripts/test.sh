@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all of them: compiled by g++, then by clang++ with address and undefined-behaviour
-# sanitizers.
+# sanitizers; those of threads with the thread sanitizer too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,5 +27,10 @@ step "clang++ with sanitizers"
 cmake --preset asan -D GPUNET_FEW_TEST_PROGRAMS=ON >/dev/null
 cmake --build --preset asan
 ctest --preset asan -j "$jobs" -LE 'packaging|plans|peers|docs|tidy'
+
+step "clang++ with the thread sanitizer, of which nothing is suppressed"
+cmake --preset tsan >/dev/null
+cmake --build --preset tsan
+ctest --preset tsan
 
 step "done"

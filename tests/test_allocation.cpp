@@ -1,7 +1,9 @@
 // Running a network allocates nothing. This program replaces operator new and delete; while watched, each allocation is
-// noted with the module that asked for it. oneDNN makes and frees small nodes of its own while it runs, which nobody
-// outside can prevent; the library's own code, all of it in this executable, must make none.
+// noted with the module that asked for it, and where test_out_of_memory.cpp says so one fails. oneDNN makes and frees
+// small nodes of its own while it runs, which nobody outside can prevent; the library's own code, all of it in this
+// executable, must make none.
 #include "core_support.hpp"
+#include "failing_allocation.hpp"
 
 #include <gpunet/cpu.hpp>
 
@@ -50,6 +52,7 @@ void note(void* memory, const void* caller, std::size_t bytes) {
 }
 
 void* allocate(std::size_t bytes, std::size_t alignment, const void* caller) {
+    if (gpunet_test::allocation_fails()) return nullptr;
     const std::size_t size = bytes == 0 ? 1 : bytes;
     void* memory = alignment <= alignof(std::max_align_t)
                        ? std::malloc(size)

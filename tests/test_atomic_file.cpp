@@ -5,9 +5,13 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <fcntl.h>
+#include <filesystem>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <utility>
 
 namespace test_atomic_file { // tests of a program are compiled together
@@ -17,6 +21,17 @@ using gpunet::atomic_file;
 using gpunet::mapped_file;
 using test::message_of;
 
+namespace {
+
+/// Whether the file system of a folder has files without a name.
+bool has_unnamed_files(const std::filesystem::path& folder) {
+    const int file = ::open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+    if (file >= 0) ::close(file);
+    return file >= 0;
+}
+
+} // namespace
+
 TEST_CASE("an atomic file appears when it is committed") {
     const test::temporary_folder folder;
     const auto path = folder / "out.bin";
@@ -24,7 +39,7 @@ TEST_CASE("an atomic file appears when it is committed") {
     file.write("one ");
     file.write(test::bytes_of("two"));
     CHECK_FALSE(std::filesystem::exists(path));
-    CHECK(folder.entries() == 1); // the temporary, in the same folder
+    CHECK(folder.entries() == (has_unnamed_files(folder / ".") ? 0 : 1)); // the temporary, in the same folder
     file.commit();
     CHECK(test::file_content(path) == "one two");
     CHECK(folder.entries() == 1);
@@ -96,6 +111,25 @@ TEST_CASE("a full disk is reported and leaves nothing behind") {
     std::signal(SIGXFSZ, handler);
     CHECK_THAT(message, Contains("big: cannot write: File too large"));
     CHECK(folder.entries() == 0);
+}
+
+TEST_CASE("a program killed while it writes leaves what was there and nothing else") {
+    const test::temporary_folder folder;
+    if (!has_unnamed_files(folder / ".")) return;
+    test::write_file(folder / "out", "earlier");
+    const ::pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        atomic_file file(folder / "out");
+        file.write(std::string(100'000, 'x'));
+        ::kill(::getpid(), SIGKILL);
+        ::_exit(1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status));
+    CHECK(test::file_content(folder / "out") == "earlier");
+    CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("files are mapped") {

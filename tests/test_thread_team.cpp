@@ -1,3 +1,5 @@
+#include "process_state.hpp"
+
 #include <gpunet/cpu/thread_team.hpp>
 
 #include <catch2/catch.hpp>
@@ -8,10 +10,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <latch>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include <csignal>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace test_thread_team {
 
@@ -90,6 +96,28 @@ TEST_CASE("threads of a team that have slept wake up, and leave signals to other
     sigset_t now;
     pthread_sigmask(SIG_BLOCK, nullptr, &now);
     CHECK(sigismember(&now, SIGINT) == 0);
+}
+
+TEST_CASE("a child of fork may drop the team it inherits, and have one of its own") {
+    std::optional<thread_team> team(3);
+    const auto sum = [](const thread_team& t) {
+        std::atomic<std::int64_t> total = 0;
+        t.for_each(100, [&](int, std::int64_t i) { total += i; });
+        return total.load();
+    };
+    CHECK(sum(*team) == 4950);
+    if (gpunet_test::thread_sanitized) return; // it forbids threads after fork
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        ::alarm(20);
+        team.reset();
+        ::_exit(sum(thread_team(2)) == 4950 ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(sum(*team) == 4950);
 }
 
 } // namespace test_thread_team

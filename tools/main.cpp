@@ -4,27 +4,47 @@
 
 #include <gpunet/version.hpp>
 
+#include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <iostream>
 #include <new>
+#include <string>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace {
 
-int fail(const char* what, int status) {
+/// Says in one line what went wrong; without memory of its own, which may be what is missing.
+int fail(const char* what, int status) noexcept {
     std::cout.flush();
-    std::string line = what;
-    for (char& c : line)
-        if (c == '\n') c = ' ';
-    std::cerr << "gpunet: " << line << '\n';
+    char piece[4096] = "gpunet: ";
+    std::size_t size = 8;
+    const auto put = [&](char c) {
+        piece[size++] = c;
+        if (size < sizeof piece && c != '\n') return;
+        static_cast<void>(std::fwrite(piece, 1, size, stderr));
+        size = 0;
+    };
+    for (; *what; ++what) put(*what == '\n' ? ' ' : *what);
+    put('\n');
     return status;
 }
 
-} // namespace
+/// Standard streams that are closed are opened where nothing can be read or written: a file opened later would take
+/// their place, and get what is meant for them.
+void hold_standard_streams() noexcept {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(stream, F_GETFD) < 0)
+            static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
 
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     using namespace gpunet::tool;
     CLI::App app{"GPUNet: image classification networks chosen by latency"};
     app.set_version_flag("--version", std::string("gpunet ") + gpunet::version);
+    app.footer("Exit status: 0 for success, 1 for failure of the work or a part of it, 2 for wrong usage.");
     app.require_subcommand(1);
     app.fallthrough();
     options common;
@@ -54,6 +74,16 @@ int main(int argc, char** argv) {
         return fail(e.what(), 2);
     } catch (const partial_failure&) {
         return 1;
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    hold_standard_streams();
+    std::signal(SIGXFSZ, SIG_IGN); // a file beyond the limit is an error, as one on a full disk
+    try {
+        return run(argc, argv);
     } catch (const std::bad_alloc&) {
         return fail("out of memory", 1);
     } catch (const std::exception& e) {

@@ -4,6 +4,7 @@
 #include <gpunet/detail/folder.hpp>
 #include <gpunet/error.hpp>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -17,11 +18,13 @@
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace gpunet {
 
-/// Writes to a temporary file beside the target; `commit` flushes it to the disk and renames it over the target in one
-/// step. Without `commit` the destructor removes the temporary and the target stays as it was.
+/// Writes to a temporary file in the target's folder; `commit` flushes it to the disk and renames it over the target in
+/// one step. Without `commit` the target stays as it was and the temporary goes. It has no name until all of it is
+/// written, where the file system can do that, so that a program killed meanwhile leaves nothing.
 class atomic_file {
   public:
     /// Creates the temporary, with the permissions that the umask leaves.
@@ -37,13 +40,7 @@ class atomic_file {
             throw io_error(target_.string() + ": cannot be written: it is a directory");
         if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
             throw io_error(target_.string() + ": cannot be written: it is not a regular file");
-        std::random_device random;
-        for (int attempt = 0; attempt < 16 && descriptor_ < 0; ++attempt) {
-            temporary_ = target_;
-            temporary_.replace_filename(temporary_name(random));
-            descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-            if (descriptor_ < 0 && errno != EEXIST) break;
-        }
+        if (!open_unnamed()) open_named();
         if (descriptor_ < 0) fail("create a temporary file beside it", errno);
     }
 
@@ -72,6 +69,7 @@ class atomic_file {
     void commit() {
         if (descriptor_ < 0) throw argument_error(target_.string() + ": committed twice");
         if (::fsync(descriptor_) != 0) fail("flush to the disk", errno);
+        if (temporary_.empty()) give_name();
         const int closed = ::close(descriptor_);
         descriptor_ = -1;
         if (closed != 0) fail("close", errno);
@@ -81,6 +79,54 @@ class atomic_file {
     }
 
   private:
+    /// The path by which a file without a name can be had.
+    std::array<char, 32> by_descriptor() const noexcept {
+        std::array<char, 32> path{};
+        static_cast<void>(std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", descriptor_));
+        return path;
+    }
+
+    /// A temporary that nobody else sees. @returns false where there can be none
+    bool open_unnamed() {
+        const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
+        descriptor_ = ::open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+        if (descriptor_ >= 0 && ::access(by_descriptor().data(), F_OK) != 0) discard(); // it could get no name
+        return descriptor_ >= 0;
+    }
+
+    void open_named() {
+        try_names([&](const char* name) {
+            descriptor_ = ::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+            return descriptor_ >= 0;
+        });
+    }
+
+    void give_name() {
+        const auto unnamed = by_descriptor();
+        if (!try_names([&](const char* name) {
+                return ::linkat(AT_FDCWD, unnamed.data(), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+            }))
+            fail("name the finished file", errno);
+    }
+
+    /// Calls make(name) with names beside the target until one is not taken. @returns whether it made one
+    template <class Make>
+    bool try_names(Make&& make) {
+        // As text: filesystem::path::replace_filename of libstdc++ 12 corrupts the path where memory runs out.
+        const std::string& target = target_.native();
+        const std::string folder = target.substr(0, target.rfind('/') + 1);
+        std::random_device random;
+        for (int attempt = 0; attempt < 16; ++attempt) {
+            std::string name = folder + temporary_name(random);
+            if (make(name.c_str())) {
+                temporary_ = std::move(name);
+                return true;
+            }
+            if (errno != EEXIST) return false;
+        }
+        return false;
+    }
+
     static std::string temporary_name(std::random_device& random) {
         static constexpr char digits[] = "0123456789abcdef";
         std::string name = ".gpunet-";
@@ -104,7 +150,7 @@ class atomic_file {
     }
 
     std::filesystem::path target_;
-    std::filesystem::path temporary_;
+    std::string temporary_; // empty as long as it has no name
     int descriptor_ = -1;
 };
 

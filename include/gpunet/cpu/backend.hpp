@@ -19,9 +19,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -70,7 +72,7 @@ class backend {
         return layout(describe(dims(batch, f), dnnl::memory::format_tag::nchw));
     }
     memory make_memory(const memory_map<layout>& map, CUstream_st* = nullptr) const {
-        return {engine_, openmp_, threads_, team_, map};
+        return guarded("memory of a context", [&] { return memory(engine_, openmp_, threads_, team_, map); });
     }
 
     planned_step plan(std::int64_t batch, const graph::convolution& c, const folded& weights, packed& cache,
@@ -263,11 +265,13 @@ class backend {
                 std::nullopt};
     }
 
-    template <class Plan>
-    planned_step guarded(const std::string& what, Plan&& plan) const {
+    /// What call() returns, oneDNN's errors as ours.
+    template <class Call>
+    std::invoke_result_t<Call&> guarded(const std::string& what, Call&& call) const {
         try {
-            return plan();
+            return call();
         } catch (const dnnl::error& e) {
+            if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
             throw unsupported_error(what + ": " + name() + " has no implementation (" + e.what() + ")");
         }
     }

@@ -11,6 +11,7 @@
 #include <array>
 #include <cassert>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,7 @@ class step {
         if (slots.workspace) add(DNNL_ARG_SCRATCHPAD, m.handle(*slots.workspace));
         for (const auto& [argument, value] : constants_) add(argument, value.get());
         const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), m.stream(), count, arguments.data());
+        if (status == dnnl_out_of_memory) throw std::bad_alloc();
         if (status != dnnl_success)
             throw error(info_.operation + ": oneDNN's " + info_.implementation + " failed with status " +
                         std::to_string(status));

@@ -7,12 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
 
 #include <csignal>
 #include <pthread.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 namespace gpunet::cpu {
 
@@ -27,16 +31,18 @@ class thread_team {
   public:
     /// @param threads  that work on a loop, the calling one included. Where the system has no more, fewer do.
     explicit thread_team(int threads) : threads_(std::clamp(threads, 1, most_threads)) {
-        if (threads_ > 1)
-            for (std::size_t i = 0; i < most_loops; ++i) loops_.emplace_back(threads_);
-        workers_.reserve(static_cast<std::size_t>(threads_ - 1));
+        if (threads_ == 1) return;
+        for (std::size_t i = 0; i < most_loops; ++i) loops_.emplace_back(threads_);
+        workers_ = std::make_unique<std::vector<std::thread>>();
+        workers_->reserve(static_cast<std::size_t>(threads_ - 1));
         // Signals are for the program's own threads.
         sigset_t all, before;
         sigfillset(&all);
         const bool blocked = pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
         try {
-            for (int number = 1; number < threads_; ++number) workers_.emplace_back([this, number] { serve(number); });
+            for (int number = 1; number < threads_; ++number) workers_->emplace_back([this, number] { serve(number); });
         } catch (const std::system_error&) { // those there are do it
+        } catch (const std::bad_alloc&) {    // so too: what lacks memory here is a thread's handle
         }
         if (blocked) pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
@@ -44,9 +50,14 @@ class thread_team {
     thread_team& operator=(const thread_team&) = delete;
 
     ~thread_team() {
+        if (!workers_) return;
+        if (::getpid() != process_) { // a child, which has this memory and none of the threads: there is nobody to join
+            static_cast<void>(workers_.release());
+            return;
+        }
         ending_ = true;
         tell();
-        for (std::thread& t : workers_) t.join();
+        for (std::thread& t : *workers_) t.join();
     }
 
     int threads() const noexcept { return threads_; }
@@ -56,7 +67,7 @@ class thread_team {
     /// last ones of others. It must not throw. Any number of threads may call; they share the team.
     template <class Work>
     void for_each(std::int64_t count, const Work& work) const noexcept {
-        loop* const l = count > 1 && !workers_.empty() ? claim() : nullptr;
+        loop* const l = count > 1 && workers_ && !workers_->empty() ? claim() : nullptr;
         if (!l) {
             for (std::int64_t i = 0; i < count; ++i) work(0, i);
             return;
@@ -151,7 +162,8 @@ class thread_team {
     alignas(64) mutable std::atomic<std::uint32_t> news_{0};
     mutable std::atomic<int> asleep_{0};
     std::atomic<bool> ending_{false};
-    std::vector<std::thread> workers_;
+    std::unique_ptr<std::vector<std::thread>> workers_; // none of a team of one
+    ::pid_t process_ = ::getpid();                      // that they are of
 };
 
 } // namespace gpunet::cpu

@@ -5,11 +5,11 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -38,7 +38,7 @@ class worker_pool {
         for (std::thread& t : threads_) t.join();
     }
 
-    /// @throws std::system_error where not even one thread can be started
+    /// @throws std::system_error where not even one thread can be started; std::bad_alloc
     template <class Work>
     std::future<std::invoke_result_t<Work>> run(Work work) {
         auto task = std::make_shared<std::packaged_task<std::invoke_result_t<Work>()>>(std::move(work));
@@ -56,7 +56,7 @@ class worker_pool {
     void start() {
         try {
             threads_.emplace_back([this] { work(); });
-        } catch (const std::system_error&) { // those there are do it
+        } catch (const std::exception&) { // no thread to be had, or no memory for one: those there are do it
             if (!threads_.empty()) return;
             tasks_.pop_back();
             throw;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -39,6 +40,7 @@ void parallel_for(std::size_t count, int threads, const Work& work) {
     try {
         while (others.size() + 1 < most) others.emplace_back(take);
     } catch (const std::system_error&) { // those there are do it
+    } catch (const std::bad_alloc&) {    // so too: what lacks memory here is a thread's handle
     }
     take();
     for (std::thread& t : others) t.join();

@@ -9,7 +9,6 @@
 #include <functional>
 #include <mutex>
 #include <span>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -24,13 +23,15 @@ class batch_feeder {
     using fill_place = std::function<void(std::size_t item, std::span<float> place)>;
 
     /// @param threads  at least one
-    /// @throws std::system_error where no thread can be started
+    /// @throws std::system_error where no thread can be started; std::bad_alloc
     batch_feeder(std::size_t items, std::size_t batch, std::size_t each, std::size_t threads, fill_place fill)
         : items_(items), batch_(batch), each_(each), fill_(std::move(fill)) {
         for (slot& s : slots_) s.values.resize(batch * each);
+        const std::size_t most = std::min(threads, items);
+        threads_.reserve(most);
         try {
-            for (std::size_t i = 0; i < std::min(threads, items); ++i) threads_.emplace_back([this] { work(); });
-        } catch (const std::system_error&) { // those there are do it
+            while (threads_.size() < most) threads_.emplace_back([this] { work(); });
+        } catch (const std::exception&) { // no thread to be had, or no memory for one: those there are do it
             if (threads_.empty()) throw;
         }
     }

@@ -1,0 +1,128 @@
+// The gpunet program where the system denies it something: memory, room on the disk, its standard streams, a cache; and
+// the number of its threads.
+#include "cli_support.hpp"
+#include "core_support.hpp"
+#include "process_state.hpp"
+#include "weights_support.hpp"
+
+#include <gpunet/npy.hpp>
+#include <gpunet/weights/synthetic.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <signal.h>
+#include <sys/wait.h>
+
+namespace test_cli_faults { // tests of a program are compiled together
+
+using Catch::Contains;
+using namespace cli_test;
+
+namespace {
+
+const std::string spec_small = test::checkpoints + "small0.json";
+
+void write_picture(const workplace& w) {
+    gpunet::tensor<float> t({1, 3, 64, 64});
+    gpunet::synthetic_input(t.elements());
+    gpunet::write_npy(w / "x.npy", t);
+}
+
+std::vector<std::string> run_small() {
+    return {"run", spec_small, "--weights", "synthetic", "--input", "x.npy", "--output", "y.npy", "--threads", "2"};
+}
+
+} // namespace
+
+TEST_CASE("too little memory ends the program with a line and leaves nothing, wherever it runs out") {
+    if (core_test::sanitized) return; // sanitizers reserve more than any limit
+    const workplace w;
+    write_picture(w);
+    std::map<int, int> ends;
+    for (int megabytes = 40; megabytes <= 1000 && ends[0] == 0; megabytes += 12) {
+        auto arguments = run_small();
+        arguments[1] = "EfficientNet-Lite0"; // the weights take 19 MB, twice
+        const outcome r = w.run_after("ulimit -v " + std::to_string(megabytes * 1024), arguments);
+        INFO(megabytes << " MB: status " << r.status << ", " << r.err);
+        ++ends[r.status];
+        if (r.status == 0) {
+            CHECK(w.content() == std::vector<std::string>{"x.npy", "y.npy"});
+            continue;
+        }
+        CHECK((r.status == 1 || r.status == 127)); // the second is the system's: the program cannot be loaded
+        if (r.status == 1) {
+            CHECK_THAT(r.err, Catch::StartsWith("gpunet: "));
+            CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
+        }
+        CHECK(w.content() == std::vector<std::string>{"x.npy"});
+    }
+    CHECK(ends[1] > 0);
+    CHECK(ends[0] > 0);
+}
+
+TEST_CASE("closed standard streams: results that nobody gets are a failure, and no file gets messages") {
+    const workplace w;
+    write_picture(w);
+    CHECK(w.run_after("exec <&-", {"list"}).status == 0);
+    const outcome r = w.run_after("exec >&-", {"list"});
+    CHECK(r.status == 1);
+    CHECK(r.err == "gpunet: cannot write to standard output\n");
+    for (const char* closed : {"exec 2>&-", "exec <&- >&- 2>&-"}) {
+        CHECK(w.run_after(closed, {"list", "--nonsense"}).status == 2);
+        CHECK(w.run_after(closed, run_small()).status == 0);
+        CHECK(gpunet::read_npy(w / "y.npy").shape() == gpunet::shape{1, 10});
+        fs::remove(w / "y.npy");
+    }
+    CHECK(w.content() == std::vector<std::string>{"x.npy"});
+}
+
+TEST_CASE("a reader that goes ends the program quietly") {
+    const workplace w;
+    const outcome r = w.run_after(R"("$@" | head -n 1; exit 0)", {"list", "--json"});
+    CHECK(r.status == 0);
+    CHECK(r.out == "[\n");
+    CHECK(r.err == "");
+}
+
+TEST_CASE("without HOME, and with a file in the place of the cache") {
+    const workplace w;
+    CHECK(w.run_after("unset HOME GPUNET_CACHE XDG_CACHE_HOME", {"doctor"}).status == 0);
+    test::write_file(w.cache(), "no folder");
+    const outcome kept = w.run({"bench", "GPUNet-P0", "--save", "--threads", "2"});
+    CHECK(kept.status == 1);
+    CHECK_THAT(kept.err, Catch::StartsWith("gpunet: ") && Contains(w.cache().string()));
+    CHECK(std::count(kept.err.begin(), kept.err.end(), '\n') == 1);
+    CHECK(test::file_content(w.cache()) == "no folder");
+}
+
+TEST_CASE("--threads N is how many threads the program works with") {
+    const workplace w;
+    for (const std::ptrdiff_t threads : {1, 3}) {
+        std::map<std::ptrdiff_t, int> seen;
+        const outcome r =
+            w.run_watched({"bench", spec_small, "--threads", std::to_string(threads)}, [&](::pid_t process) {
+                ::siginfo_t ended{};
+                while (::waitid(P_PID, static_cast<::id_t>(process), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+                       ended.si_pid == 0) {
+                    ++seen[gpunet_test::threads_of(std::to_string(process))];
+                    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                }
+            });
+        CHECK(r.status == 0);
+        const auto most = std::max_element(seen.begin(), seen.end(),
+                                           [](const auto& a, const auto& b) { return a.second < b.second; });
+        CHECK((threads == 1 || !seen.empty()));
+        if (threads > 1) CHECK(most->first == threads); // while it measures, which takes longest
+        if (threads == 1) CHECK(seen.rbegin()->first == 1);
+    }
+}
+
+} // namespace test_cli_faults
