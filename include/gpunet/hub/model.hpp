@@ -1,7 +1,7 @@
 // A pretrained model's complete record: what it is, how it is fed, how good and how fast it is, where its weights are.
 #pragma once
 
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/golden_list.hpp>
 #include <gpunet/hub/latency.hpp>
@@ -10,6 +10,7 @@
 #include <gpunet/spec/read.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -76,15 +77,28 @@ inline std::vector<std::string> read_strings(record_reader& in, const std::strin
     return out;
 }
 
-inline std::array<float, 3> read_triple(record_reader& in, const std::string& key) {
-    const json& list = in.required(key, "three numbers");
+/// One number a colour.
+/// @param low, high  what each may be
+inline std::array<float, 3> read_colours(record_reader& in, const std::string& key, double low, double high) {
+    const std::string expected = "three numbers from " + json(low).dump() + " to " + json(high).dump();
+    const json& list = in.required(key, expected);
+    if (!list.is_array() || list.size() != 3) in.fail(key, expected, list);
     std::array<float, 3> out{};
-    if (!list.is_array() || list.size() != 3) in.fail(key, "three numbers", list);
     for (std::size_t i = 0; i < 3; ++i) {
-        if (!list[i].is_number()) in.fail(key, "three numbers", list);
-        out[i] = list[i].get<float>();
+        const double number = list[i].is_number() ? list[i].get<double>() : HUGE_VAL;
+        if (!(number >= low && number <= high)) in.fail(key, expected, list);
+        out[i] = static_cast<float>(number);
     }
     return out;
+}
+
+/// @throws spec_error for what no picture could be preprocessed by
+inline void check_preprocessing(const preprocessing& p, const std::string& where) {
+    try {
+        validate(p);
+    } catch (const argument_error& e) {
+        throw spec_error(where + ": " + e.what());
+    }
 }
 
 inline preprocessing read_preprocessing(record_reader& in) {
@@ -95,8 +109,9 @@ inline preprocessing read_preprocessing(record_reader& in) {
     constexpr std::array<std::string_view, 2> filters = {"bilinear", "bicubic"};
     static_cast<void>(in.required("interpolation", "bilinear or bicubic"));
     p.interpolation = *in.optional_name<interpolation>("interpolation", filters);
-    p.mean = read_triple(in, "mean");
-    p.std = read_triple(in, "std");
+    p.mean = read_colours(in, "mean", -1000.0, 1000.0); // of pixels from 0 to 1
+    p.std = read_colours(in, "std", 0.001, 1000.0);
+    check_preprocessing(p, in.where());
     return p;
 }
 
