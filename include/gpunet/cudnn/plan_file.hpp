@@ -3,7 +3,7 @@
 
 #include <gpunet/atomic_file.hpp>
 #include <gpunet/detail/fnv1a.hpp>
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/weights/crc32.hpp>
@@ -30,6 +30,35 @@ struct plan_record {
     double microseconds = 0; // measured; 0: not
 };
 
+namespace detail {
+
+inline constexpr std::int64_t plan_schema = 2;
+
+inline std::int64_t plan_checksum(const std::string& text) {
+    return gpunet::detail::crc32(std::as_bytes(std::span(text)));
+}
+
+/// The record in a file's text; nothing, where it is of another key or version, or damaged.
+/// @throws io_error for a text that is no record
+inline std::optional<plan_record> parse_plan_record(std::string_view text, const std::string& source,
+                                                    const std::string& key) {
+    const auto document = gpunet::detail::parse_json<io_error>(text, source);
+    gpunet::detail::object_reader<io_error> reader(document, source);
+    if (reader.integer("schema", 0, INT64_MAX) != plan_schema || reader.string("key") != key) return std::nullopt;
+    plan_record r;
+    r.json = reader.string("plan");
+    if (reader.integer("crc32", 0, UINT32_MAX) != plan_checksum(r.json)) return std::nullopt;
+    r.engine = reader.string("engine");
+    r.engine_index = reader.integer("engine_index", INT64_MIN, INT64_MAX);
+    r.knobs = reader.string("knobs");
+    r.runtime_compiled = reader.optional_boolean("runtime_compiled").value_or(false);
+    r.tensor_core = reader.optional_boolean("tensor_core").value_or(false);
+    r.microseconds = reader.optional_number("microseconds", 0, 1e9).value_or(0);
+    return r;
+}
+
+} // namespace detail
+
 /// A folder of plans. Reading and writing never fail: what cannot be read is as if it were not there.
 class plan_files {
   public:
@@ -41,20 +70,7 @@ class plan_files {
         if (directory_.empty()) return std::nullopt;
         try {
             const std::filesystem::path path = file_of(key);
-            const auto document = gpunet::detail::parse_json<io_error>(
-                gpunet::detail::read_text_file(path, max_file_bytes), path.string());
-            gpunet::detail::object_reader<io_error> reader(document, path.string());
-            if (reader.integer("schema", 0, INT64_MAX) != schema || reader.string("key") != key) return std::nullopt;
-            plan_record r;
-            r.json = reader.string("plan");
-            if (reader.integer("crc32", 0, UINT32_MAX) != checksum(r.json)) return std::nullopt;
-            r.engine = reader.string("engine");
-            r.engine_index = reader.integer("engine_index", INT64_MIN, INT64_MAX);
-            r.knobs = reader.string("knobs");
-            r.runtime_compiled = reader.optional_boolean("runtime_compiled").value_or(false);
-            r.tensor_core = reader.optional_boolean("tensor_core").value_or(false);
-            r.microseconds = reader.optional_number("microseconds", 0, 1e9).value_or(0);
-            return r;
+            return detail::parse_plan_record(gpunet::detail::read_text_file(path, max_file_bytes), path.string(), key);
         } catch (const io_error&) {
             return std::nullopt;
         }
@@ -62,15 +78,12 @@ class plan_files {
 
     void write(const std::string& key, const plan_record& r) const {
         if (directory_.empty()) return;
-        gpunet::detail::json document = {{"schema", schema},
-                                         {"key", key},
-                                         {"engine", r.engine},
-                                         {"engine_index", r.engine_index},
-                                         {"knobs", r.knobs},
-                                         {"runtime_compiled", r.runtime_compiled},
-                                         {"tensor_core", r.tensor_core}};
+        gpunet::detail::json document = {
+            {"schema", detail::plan_schema},  {"key", key},       {"engine", r.engine},
+            {"engine_index", r.engine_index}, {"knobs", r.knobs}, {"runtime_compiled", r.runtime_compiled},
+            {"tensor_core", r.tensor_core}};
         if (r.microseconds > 0) document["microseconds"] = r.microseconds;
-        document["crc32"] = checksum(r.json);
+        document["crc32"] = detail::plan_checksum(r.json);
         document["plan"] = r.json;
         try {
             std::error_code ignored;
@@ -88,12 +101,7 @@ class plan_files {
     }
 
   private:
-    static constexpr std::int64_t schema = 2;
     static constexpr std::size_t max_file_bytes = std::size_t{64} << 20;
-
-    static std::int64_t checksum(const std::string& text) {
-        return gpunet::detail::crc32(std::as_bytes(std::span(text)));
-    }
 
     std::filesystem::path directory_;
 };

@@ -1,7 +1,7 @@
 // What a model's reference implementation makes of an input that anyone can make, so that a machine can prove itself.
 #pragma once
 
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/shape.hpp>
 

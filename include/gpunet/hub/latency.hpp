@@ -1,7 +1,7 @@
 // What is known of a model's speed: who measured it, when, on what, with what.
 #pragma once
 
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/error.hpp>
 
 #include <array>

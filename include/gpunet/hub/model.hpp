@@ -1,15 +1,15 @@
 // A pretrained model's complete record: what it is, how it is fed, how good and how fast it is, where its weights are.
 #pragma once
 
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/golden_list.hpp>
 #include <gpunet/hub/latency.hpp>
+#include <gpunet/hub/read_preprocessing.hpp>
 #include <gpunet/image/preprocess.hpp>
 #include <gpunet/spec/network.hpp>
 #include <gpunet/spec/read.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -62,8 +62,6 @@ struct model {
 
 namespace detail {
 
-using record_reader = object_reader<spec_error>;
-
 inline std::vector<std::string> read_strings(record_reader& in, const std::string& key) {
     std::vector<std::string> out;
     const json* list = in.find(key);
@@ -74,30 +72,6 @@ inline std::vector<std::string> read_strings(record_reader& in, const std::strin
         out.push_back(item.get<std::string>());
     }
     return out;
-}
-
-inline std::array<float, 3> read_triple(record_reader& in, const std::string& key) {
-    const json& list = in.required(key, "three numbers");
-    std::array<float, 3> out{};
-    if (!list.is_array() || list.size() != 3) in.fail(key, "three numbers", list);
-    for (std::size_t i = 0; i < 3; ++i) {
-        if (!list[i].is_number()) in.fail(key, "three numbers", list);
-        out[i] = list[i].get<float>();
-    }
-    return out;
-}
-
-inline preprocessing read_preprocessing(record_reader& in) {
-    preprocessing p;
-    p.size = {in.integer("height", 1, max_spec_resolution), in.integer("width", 1, max_spec_resolution)};
-    static_cast<void>(in.integer("channels", 3, 3));
-    p.crop = in.number("crop", 0.0, 1.0);
-    constexpr std::array<std::string_view, 2> filters = {"bilinear", "bicubic"};
-    static_cast<void>(in.required("interpolation", "bilinear or bicubic"));
-    p.interpolation = *in.optional_name<interpolation>("interpolation", filters);
-    p.mean = read_triple(in, "mean");
-    p.std = read_triple(in, "std");
-    return p;
 }
 
 inline std::optional<std::string> read_sha256(record_reader& in, const std::string& key) {

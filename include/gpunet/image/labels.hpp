@@ -1,13 +1,13 @@
 // The names of classes: ImageNet's, and those of a user's own network.
 #pragma once
 
+#include <gpunet/detail/printable.hpp>
+#include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/image/imagenet_labels.hpp>
 
-#include <cerrno>
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,42 +23,41 @@ constexpr std::span<const std::string_view> imagenet_labels() noexcept { return 
 /// by them.
 constexpr std::span<const std::string_view> imagenet_synsets() noexcept { return detail::imagenet_synset_names; }
 
-/// Reads the names of classes from a text file, UTF-8, one a line in the order of the network's outputs. Blanks around
-/// a name and empty lines at the end are dropped.
-/// @throws io_error, naming file and line, if the file cannot be read, has more than 16 MiB, holds no name, or an empty
-///         line or a NUL before its last name.
-inline std::vector<std::string> read_labels(const std::filesystem::path& path) {
-    constexpr std::size_t most_bytes = std::size_t{16} << 20;
-    const std::string name = path.string();
-    std::error_code failure;
-    if (std::filesystem::is_directory(path, failure))
-        throw io_error(name + ": expected a text file, found a directory");
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw io_error(name + ": cannot open: " + std::generic_category().message(errno ? errno : ENOENT));
-    std::string text(most_bytes + 1, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    if (file.bad()) throw io_error(name + ": cannot read");
-    if (text.size() > most_bytes) throw io_error(name + ": labels of more than 16 MiB");
-
-    std::string_view rest = text;
-    if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3); // the byte order mark some editors write
+/// The names of classes in a text, UTF-8, one a line in the order of the network's outputs. Blanks around a name and
+/// empty lines at the end are dropped.
+/// @param source  what errors call it
+/// @throws io_error, naming source and line, if it holds no name, or before its last name an empty line, a NUL or bytes
+///         that are not UTF-8.
+inline std::vector<std::string> parse_labels(std::string_view text, const std::string& source) {
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3); // the byte order mark some editors write
     constexpr std::string_view blank = " \t\r\n\v\f";
-    rest = rest.substr(0, rest.find_last_not_of(blank) + 1);
-    if (rest.empty()) throw io_error(name + ": expected one label a line, found none");
+    text = text.substr(0, text.find_last_not_of(blank) + 1);
+    if (text.empty()) throw io_error(source + ": expected one label a line, found none");
     std::vector<std::string> labels;
     for (;;) {
-        const std::size_t line_end = rest.find('\n');
-        const std::string_view line = rest.substr(0, line_end);
+        const auto fail = [&](const std::string& found) {
+            throw io_error(source + ": line " + std::to_string(labels.size() + 1) + ": expected a label, found " +
+                           found);
+        };
+        const std::size_t line_end = text.find('\n');
+        const std::string_view line = text.substr(0, line_end);
         const std::size_t first = line.find_first_not_of(blank);
-        if (first == std::string_view::npos || line.find('\0') != std::string_view::npos)
-            throw io_error(name + ": line " + std::to_string(labels.size() + 1) + ": expected a label, found " +
-                           (first == std::string_view::npos ? "an empty line" : "a NUL: not a text file"));
+        if (first == std::string_view::npos) fail("an empty line");
+        if (line.find('\0') != std::string_view::npos) fail("a NUL: not a text file");
+        if (detail::find_not_utf8(line) != std::string_view::npos)
+            fail("bytes that are not UTF-8: \"" + detail::shortened(detail::printable(line.substr(0, 64)), 60) + "\"");
         labels.emplace_back(line.substr(first, line.find_last_not_of(blank) + 1 - first));
         if (line_end == std::string_view::npos) return labels;
-        rest.remove_prefix(line_end + 1);
+        text.remove_prefix(line_end + 1);
     }
+}
+
+/// Reads them from a file of at most 16 MiB; see `parse_labels`. @throws io_error as that, and if it cannot be read
+inline std::vector<std::string> read_labels(const std::filesystem::path& path) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored))
+        throw io_error(path.string() + ": expected a text file, found a directory");
+    return parse_labels(detail::read_text_file(path, std::size_t{16} << 20), path.string());
 }
 
 } // namespace gpunet

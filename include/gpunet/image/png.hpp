@@ -52,6 +52,17 @@ struct png_session {
     }
 };
 
+/// Has libpng pass over the chunks that decoding needs nothing of: it would inflate or keep what a profile, texts and
+/// palettes hold, megabytes out of a small file. No other chunk may claim to be longer than the file.
+inline void bound_png_chunks(png_session& session) noexcept {
+    png_set_chunk_malloc_max(session.png, std::max<png_alloc_size_t>(session.bytes.size(), 1024));
+#ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
+    static constexpr char names[] = "iCCP\0zTXt\0iTXt\0tEXt\0sPLT\0pCAL\0sCAL\0hIST"; // 5 bytes each
+    png_set_keep_unknown_chunks(session.png, PNG_HANDLE_CHUNK_NEVER, reinterpret_cast<png_const_bytep>(names),
+                                static_cast<int>(sizeof names / 5));
+#endif
+}
+
 /// Reads everything before the pixels, and asks for 8-bit RGB: the high byte of 16-bit samples, grey values spread over
 /// 0..255 and repeated, palettes looked up, alpha and transparent colours ignored. Gamma is never applied.
 /// @param stored_row_bytes  receives the size of a row as it is stored
@@ -59,6 +70,7 @@ inline bool read_png_info(png_session& session, png_uint_32 max_side, std::size_
     if (setjmp(png_jmpbuf(session.png))) return false;
     png_set_read_fn(session.png, &session, &png_session::fetch);
     png_set_user_limits(session.png, max_side, max_side);
+    bound_png_chunks(session);
     png_read_info(session.png, session.info);
     stored_row_bytes = png_get_rowbytes(session.png, session.info);
     png_set_expand(session.png);

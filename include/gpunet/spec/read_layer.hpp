@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gpunet/activation.hpp>
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/spec/names.hpp>
 #include <gpunet/spec/network.hpp>

@@ -1,7 +1,7 @@
 // Entries of a spec that stand for several layers, and for scaled ones: what EfficientNet's multipliers and stages are.
 #pragma once
 
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/spec/network.hpp>
 #include <gpunet/spec/rounding.hpp>

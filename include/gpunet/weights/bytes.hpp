@@ -1,6 +1,7 @@
 // What the readers of weights files share: little-endian loads, checked sizes, names in_quotes for messages.
 #pragma once
 
+#include <gpunet/detail/printable.hpp>
 #include <gpunet/shape.hpp>
 
 #include <algorithm>
@@ -34,27 +35,10 @@ inline std::string_view as_text(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-inline std::string hexadecimal(std::uint8_t byte) {
-    static constexpr char digits[] = "0123456789abcdef";
-    return {digits[byte >> 4], digits[byte & 15U]};
-}
-
-/// 'text' for a message of one line: control characters escaped, long text cut.
+/// 'text' for a message of one line: control characters and bytes that are no UTF-8 escaped, long text cut.
 inline std::string in_quotes(std::string_view text) {
-    std::size_t length = text.size();
-    if (length > 160) { // cut between two characters of UTF-8
-        length = 160;
-        while (length > 156 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
-    }
-    std::string quote = "'";
-    for (const char c : text.substr(0, length)) {
-        const auto byte = static_cast<std::uint8_t>(c);
-        if (byte < 0x20 || byte == 0x7F)
-            quote += "\\x" + hexadecimal(byte);
-        else
-            quote += c;
-    }
-    return quote + (length < text.size() ? "...'" : "'");
+    // Long enough that the cut of the escaped text is made at 160 bytes.
+    return "'" + shortened(printable(text.substr(0, 164)), 160) + "'";
 }
 
 /// The most dimensions a tensor in a file may have.

@@ -54,6 +54,12 @@ class machine : private cursor {
         if (++values_ > limits_.values)
             fail("at most " + std::to_string(limits_.values) + " values", "more: the pickle is too large");
     }
+    /// One list may fill many dicts; a pair that is written takes 4 bytes at least, and fills one.
+    void count_pair() {
+        count_value();
+        if (++pairs_ > position() / 4)
+            fail("at most a pair for 4 bytes of the pickle", "more: one list fills many dicts");
+    }
     void push(value v) {
         count_value();
         if (stack_.size() >= limits_.stack)
@@ -157,7 +163,7 @@ class machine : private cursor {
             if (const auto* as_list = std::get_if<list*>(&pair)) items = &(*as_list)->items;
             if (const auto* as_tuple = std::get_if<tuple*>(&pair)) items = &(*as_tuple)->items;
             if (items == nullptr || items->size() != 2) fail("a pair for " + std::string(type.name), describe(pair));
-            count_value();
+            count_pair();
             made.items.emplace_back((*items)[0], (*items)[1]);
         }
     }
@@ -245,6 +251,7 @@ class machine : private cursor {
     std::vector<std::size_t> marks_;
     std::map<std::uint32_t, value> memo_; // ordered: no hash for a hostile file to collide
     std::size_t values_ = 0;
+    std::size_t pairs_ = 0; // that lists have put into dicts
 };
 
 } // namespace detail

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/printable.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/weights/bytes.hpp>
 #include <gpunet/weights/safetensors_header.hpp>
@@ -13,9 +15,9 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <utility>
@@ -80,6 +82,30 @@ inline void write_dense(atomic_file& file, const stored_tensor& t) {
     }
 }
 
+/// @throws io_error for text that is not UTF-8
+inline std::string safetensors_string(const std::string& text, const std::filesystem::path& path) {
+    if (find_not_utf8(text) != std::string::npos)
+        throw io_error(path.string() + ": cannot be written: expected names in UTF-8, found " + in_quotes(text));
+    return json_string(text);
+}
+
+inline std::string safetensors_metadata_text(const std::map<std::string, std::string>& metadata,
+                                             const std::filesystem::path& path) {
+    std::string text = "{";
+    for (const auto& [key, value] : metadata)
+        text += (text.size() > 1 ? "," : "") + safetensors_string(key, path) + ":" + safetensors_string(value, path);
+    return text + "}";
+}
+
+inline std::string safetensors_entry_text(const stored_tensor& t, std::uint64_t begin, std::uint64_t end) {
+    const auto* type = std::find_if(std::begin(safetensors_dtypes), std::end(safetensors_dtypes),
+                                    [&](const auto& pair) { return pair.second == t.type; });
+    std::string sizes;
+    for (const std::int64_t size : t.dimensions) sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
+    return "{\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "],\"dtype\":\"" +
+           std::string(type->first) + "\",\"shape\":[" + sizes + "]}";
+}
+
 } // namespace detail
 
 /// Writes every tensor, densely and in its own type. The same tensors make the same bytes: larger element types come
@@ -92,24 +118,21 @@ inline void write_safetensors(const std::filesystem::path& path, const tensor_st
     std::stable_sort(order.begin(), order.end(),
                      [](const auto& a, const auto& b) { return size_of(a.second->type) > size_of(b.second->type); });
 
-    nlohmann::json header = nlohmann::json::object();
-    if (!metadata.empty()) header[std::string(detail::safetensors_metadata)] = metadata;
+    std::map<std::string, std::string> entries; // in order of names, as JSON
+    if (!metadata.empty())
+        entries[std::string(detail::safetensors_metadata)] = detail::safetensors_metadata_text(metadata, path);
     std::uint64_t end = 0;
     for (const auto& [name, tensor] : order) {
-        const std::uint64_t begin = end;
-        end += static_cast<std::uint64_t>(tensor->element_count()) * size_of(tensor->type);
-        const auto* type = std::find_if(std::begin(detail::safetensors_dtypes), std::end(detail::safetensors_dtypes),
-                                        [&, t = tensor](const auto& pair) { return pair.second == t->type; });
         if (*name == detail::safetensors_metadata)
             throw io_error(path.string() + ": cannot be written: " + *name + " cannot be a tensor's name");
-        header[*name] = {{"dtype", type->first}, {"shape", tensor->dimensions}, {"data_offsets", {begin, end}}};
+        const std::uint64_t begin = end;
+        end += static_cast<std::uint64_t>(tensor->element_count()) * size_of(tensor->type);
+        entries[*name] = detail::safetensors_entry_text(*tensor, begin, end);
     }
-    std::string text;
-    try {
-        text = header.dump();
-    } catch (const nlohmann::json::exception& e) { // names that are not UTF-8
-        throw io_error(path.string() + ": cannot be written: " + e.what());
-    }
+    std::string text = "{";
+    for (const auto& [name, entry] : entries)
+        text += (text.size() > 1 ? "," : "") + detail::safetensors_string(name, path) + ":" + entry;
+    text += "}";
     text.append((8 - text.size() % 8) % 8, ' ');
     if (text.size() > detail::max_safetensors_header)
         throw io_error(path.string() + ": cannot be written: a header of " + std::to_string(text.size()) + " bytes");

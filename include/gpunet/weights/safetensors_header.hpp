@@ -1,6 +1,7 @@
 // The JSON header of a safetensors file, read event by event: nothing is kept but checked entries.
 #pragma once
 
+#include <gpunet/detail/json_events.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/weights/bytes.hpp>
 #include <gpunet/weights/tensor_store.hpp>
@@ -9,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 #include <string>
@@ -35,25 +35,22 @@ struct safetensors_range {
 };
 
 /// Receives the JSON parser's events. Every method throws weights_error for what the format does not allow there.
-class safetensors_header {
+class safetensors_header final : public json_events {
   public:
     safetensors_header(std::string_view text, const std::string& source, std::uint64_t max_bytes)
         : source_(source), max_bytes_(max_bytes) {
-        // The parser takes NUL for the end of its input.
-        if (text.find('\0') != std::string_view::npos) fail("JSON", "a NUL character");
-        static_cast<void>(nlohmann::ordered_json::sax_parse(text.begin(), text.end(), this));
+        parse_json_events(text, *this);
     }
 
     tensor_store::container tensors; ///< their data is not set yet
     std::vector<safetensors_range> ranges;
 
-    bool null() { unexpected("null"); }
-    bool boolean(bool) { unexpected("a boolean"); }
-    bool number_integer(std::int64_t number) { unexpected(std::to_string(number)); }
-    bool number_float(double, const std::string& text) { unexpected(in_quotes(text)); }
-    bool binary(std::vector<std::uint8_t>&) { unexpected("bytes"); }
+    [[noreturn]] bool null() override { unexpected("null"); }
+    [[noreturn]] bool boolean(bool) override { unexpected("a boolean"); }
+    [[noreturn]] bool number_integer(std::int64_t number) override { unexpected(std::to_string(number)); }
+    [[noreturn]] bool number_float(double, const std::string& text) override { unexpected(in_quotes(text)); }
 
-    bool number_unsigned(std::uint64_t number) {
+    bool number_unsigned(std::uint64_t number) override {
         if (level_ != level::array || number > INT64_MAX) unexpected(std::to_string(number));
         if (field_ == offsets && offsets_.size() == 2) fail("two data_offsets", "more");
         if (field_ == shape_ && entry_.dimensions.size() == max_rank)
@@ -65,7 +62,7 @@ class safetensors_header {
         return true;
     }
 
-    bool string(const std::string& text) {
+    bool string(std::string& text) override {
         if (level_ == level::metadata) return true;
         if (level_ != level::entry || field_ != type) unexpected("the string " + in_quotes(text));
         const auto* known = std::find_if(std::begin(safetensors_dtypes), std::end(safetensors_dtypes),
@@ -76,7 +73,7 @@ class safetensors_header {
         return true;
     }
 
-    bool key(const std::string& text) {
+    bool key(std::string& text) override {
         if (level_ == level::header) return begin_name(text);
         if (level_ == level::metadata) {
             if (!metadata_keys_.insert(text).second) fail("each name once", in_quotes(text) + " twice");
@@ -89,7 +86,7 @@ class safetensors_header {
         return true;
     }
 
-    bool start_object(std::size_t) {
+    bool start_object(std::size_t) override {
         if (level_ == level::outside)
             level_ = level::header;
         else if (level_ == level::header)
@@ -99,27 +96,27 @@ class safetensors_header {
         return true;
     }
 
-    bool end_object() {
+    bool end_object() override {
         if (level_ == level::entry) finish_entry();
         level_ = level_ == level::header ? level::outside : level::header;
         if (level_ == level::header) name_.clear();
         return true;
     }
 
-    bool start_array(std::size_t) {
+    bool start_array(std::size_t) override {
         if (level_ != level::entry || field_ == type) unexpected("an array");
         level_ = level::array;
         return true;
     }
 
-    bool end_array() {
+    bool end_array() override {
         level_ = level::entry;
         return true;
     }
 
-    bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& e) {
+    [[noreturn]] void malformed(const std::string& what) override {
         name_.clear();
-        fail("valid JSON", in_quotes(e.what()));
+        fail("valid JSON", in_quotes(what));
     }
 
   private:

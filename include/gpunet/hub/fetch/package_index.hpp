@@ -2,7 +2,7 @@
 // (JSON pages).
 #pragma once
 
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/download.hpp>
 #include <gpunet/hub/fetch/url.hpp>

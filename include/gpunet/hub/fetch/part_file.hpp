@@ -3,7 +3,7 @@
 
 #include <gpunet/atomic_file.hpp>
 #include <gpunet/detail/folder.hpp>
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/fetch/url.hpp>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gpunet/atomic_file.hpp>
-#include <gpunet/detail/json.hpp>
+#include <gpunet/detail/object_reader.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/detail/utc_time.hpp>
 #include <gpunet/error.hpp>

@@ -1,6 +1,7 @@
 // Which addresses the hub fetches from, and how messages show them.
 #pragma once
 
+#include <gpunet/detail/printable.hpp>
 #include <gpunet/error.hpp>
 
 #include <curl/curl.h>
@@ -60,11 +61,11 @@ inline bool is_loopback(const url_parts& url) {
     return name == "localhost";
 }
 
-/// One line of a text from elsewhere, without what could steer a terminal.
+/// One line of a text from elsewhere, without what could steer a terminal or is no UTF-8.
 inline std::string one_line(std::string text) {
     for (char& c : text)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-    return text;
+    return printable(text);
 }
 
 } // namespace detail
@@ -78,8 +79,7 @@ inline std::string shown_url(const std::string& url) {
     const std::size_t path = detail::parse_url(url) ? text.find('/', from) : std::string::npos;
     const std::size_t at = text.substr(0, path).rfind('@');
     if (at != std::string::npos && at >= from) text.erase(from, at + 1 - from);
-    if (text.size() > 300) text = text.substr(0, 297) + "...";
-    return detail::one_line(text);
+    return detail::shortened(detail::one_line(text), 300);
 }
 
 /// Why a URL is not fetched from: only https is, and http from this very machine (localhost, 127.0.0.0/8, [::1]), both
