@@ -70,7 +70,8 @@ inline constexpr const char* residual_where_possible = "where_possible";
 /// true, false or "where_possible", which is settled when the entry's layers are known.
 inline std::optional<bool> read_residual(spec_reader& in) {
     const json* value = in.find("residual");
-    if (!value || *value == residual_where_possible) return std::nullopt;
+    if (!value || (value->is_string() && value->get_ref<const std::string&>() == residual_where_possible))
+        return std::nullopt;
     if (!value->is_boolean()) in.fail("residual", "true, false or \"where_possible\"", *value);
     return value->get<bool>();
 }
