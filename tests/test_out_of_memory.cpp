@@ -104,7 +104,9 @@ TEST_CASE("memory that runs out while a file is written leaves the earlier one")
 }
 
 TEST_CASE("memory that runs out while a backend or a network is made") {
-    CHECK(failures_of(true, 1000, [] { const cpu::backend device({.threads = 3}); }) > 0);
+    // What the C library keeps of threads that have ended is not always the same: the leak sanitizer looks here.
+    CHECK(run_out_of_memory(
+              true, 1000, [] { const cpu::backend device({.threads = 3}); }, [](bool) {}) > 0);
     const cpu::backend device({.threads = 1});
     const auto s = spec();
     const auto floats = float_weights(), bytes = int8_weights();

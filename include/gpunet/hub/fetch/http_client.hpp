@@ -105,7 +105,8 @@ class http_client {
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::chrono::milliseconds(request.connect_timeout).count()));
         set(CURLOPT_ERRORBUFFER, message);
-        // Refused, and as it was before, where the attempt before this one found no host: libcurl keeps its buffer then.
+        // Refused, and as it was before, where the attempt before this one found no host: libcurl then keeps
+        // its buffer.
         static_cast<void>(::curl_easy_setopt(handle_.get(), CURLOPT_BUFFERSIZE, 1L << 18));
         if (is_loopback(*url)) set(CURLOPT_NOPROXY, "*"); // a proxy's loopback is not this machine's
         set_authorities();
