@@ -419,7 +419,7 @@ TEST_CASE("pictures that would unpack to more than they hold are refused, or dec
                                 std::string("\x7F\xFF\xFF\xFF"
                                             "eXIf",
                                             8)),
-                       "PNG: ");
+                       "PNG: truncated: a chunk ends beyond the file");
 }
 
 TEST_CASE("labels that are no text are refused by line") {

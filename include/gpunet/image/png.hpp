@@ -103,11 +103,26 @@ inline int png_orientation([[maybe_unused]] png_session& session) noexcept {
     return 1;
 }
 
+/// Whether each chunk but the pixels' ends within the file: libpng makes room for what a chunk says it holds. (Its own
+/// limit, png_set_chunk_malloc_max, is but a warning for chunks that are too long.)
+inline bool png_chunks_fit(std::span<const std::byte> file) noexcept {
+    for (std::size_t at = 8; at < file.size() && file.size() - at >= 12;) {
+        const std::size_t length = load_big_endian(file.data() + at, 4);
+        const auto is = [&](const char* type) { return std::memcmp(file.data() + at + 4, type, 4) == 0; };
+        if (is("IEND")) return true;
+        if (length > file.size() - at - 12) return is("IDAT");
+        at += 12 + length;
+    }
+    return true;
+}
+
 /// @throws image_error if the file is malformed, truncated, damaged or beyond the limits.
 inline image decode_png(const encoded_image& file) {
     // The size stands at a fixed place: checked before libpng sees the file.
     if (file.bytes.size() >= 24 && std::memcmp(file.bytes.data() + 12, "IHDR", 4) == 0)
         file.require_size(load_big_endian(file.bytes.data() + 16, 4), load_big_endian(file.bytes.data() + 20, 4));
+
+    if (!png_chunks_fit(file.bytes)) file.refuse("truncated: a chunk ends beyond the file");
 
     png_session session(file.bytes);
     if (!session.info)
