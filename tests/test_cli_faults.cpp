@@ -1,11 +1,14 @@
-// The gpunet program where the system denies it something: memory, room on the disk, its standard streams, a cache; and
-// the number of its threads.
+// The gpunet program where the system denies it something: memory, room on the disk, its standard streams, a cache,
+// time, libraries; and the number of its threads.
 #include "cli_support.hpp"
 #include "core_support.hpp"
 #include "process_state.hpp"
 #include "weights_support.hpp"
 
+#include <gpunet/graph/lower.hpp>
+#include <gpunet/hub/registry.hpp>
 #include <gpunet/npy.hpp>
+#include <gpunet/weights/safetensors.hpp>
 #include <gpunet/weights/synthetic.hpp>
 
 #include <catch2/catch.hpp>
@@ -16,6 +19,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <signal.h>
@@ -102,6 +106,58 @@ TEST_CASE("without HOME, and with a file in the place of the cache") {
     CHECK(std::count(kept.err.begin(), kept.err.end(), '\n') == 1);
     CHECK(test::file_content(w.cache()) == "no folder");
 }
+
+TEST_CASE("a program that is ended while it writes leaves the earlier file or the whole of the new one") {
+    const workplace w;
+    const fs::path file = w / "net.safetensors";
+    const std::vector<std::string> convert = {"convert", (w.weights() / "lite.safetensors").string(), file};
+    int ended = 0;
+    const auto net = gpunet::lower(gpunet::registry::builtin().find("EfficientNet-Lite0"));
+    gpunet::write_safetensors(w.weights() / "lite.safetensors", gpunet::synthetic_weights(net));
+    REQUIRE(w.run(convert).status == 0);
+    const std::string whole = test::file_content(file);
+    for (const int signal : {SIGINT, SIGTERM, SIGKILL})
+        for (const int milliseconds : {2, 5, 10, 20, 40}) {
+            INFO("signal " << signal << " after " << milliseconds << " ms");
+            test::write_file(file, "earlier");
+            const outcome r = w.run_watched(convert, [&](::pid_t process) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+                ::kill(process, signal);
+            });
+            const bool done = test::file_content(file) == whole;
+            CHECK((done || test::file_content(file) == "earlier"));
+            if (r.status == 0) CHECK(done);
+            ended += r.status != 0;
+            for (const std::string& name : w.content())
+                if (name != "net.safetensors") { // whole, and about to get its name
+                    CHECK_THAT(name, Catch::StartsWith(".gpunet-"));
+                    CHECK(test::file_content(w / name) == whole);
+                    fs::remove(w / name);
+                }
+        }
+    CHECK(ended > 0);
+}
+
+#ifdef GPUNET_CLI_ON_FAKE_GPU
+TEST_CASE("libraries of CUDA that are missing, or are something else, are named with what to do") {
+    const workplace w;
+    test::write_file(w / "text.so", "no library");
+    const std::string other = "libpng16.so.16"; // a library, but not this one
+    for (const std::string variable : {"GPUNET_CUDNN_LIBRARY", "GPUNET_NVRTC_LIBRARY"})
+        for (const auto& [file, reason] : {std::pair<std::string, const char*>{w / "text.so", "file too short"},
+                                           {w / "absent.so", "No such file"},
+                                           {other, "expected a function "}}) {
+            INFO(variable << "=" << file);
+            const outcome plan = w.run({"plan", "GPUNet-0", "--gpu", "sm_90"}, {{variable, file}});
+            CHECK(plan.status == 1);
+            CHECK_THAT(plan.err, StartsWith("gpunet: ") && Contains(fs::path(file).filename()) && Contains(reason));
+            CHECK(std::count(plan.err.begin(), plan.err.end(), '\n') == 1);
+            const outcome doctor = w.run({"doctor"}, {{variable, file}});
+            CHECK(doctor.status == 0);
+            CHECK_THAT(doctor.out, Contains(reason));
+        }
+}
+#endif
 
 TEST_CASE("the program works with as many threads as --threads says") {
     const workplace w;

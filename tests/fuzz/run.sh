@@ -16,10 +16,8 @@ done
 shift $((OPTIND - 1))
 
 program=$build/tests/fuzz/gpunet_fuzz
-if [ ! -x "$program" ]; then
-  cmake --preset fuzz -B "$build" >/dev/null
-  cmake --build "$build" --target gpunet_fuzz
-fi
+[ -f "$build/CMakeCache.txt" ] || cmake --preset fuzz -B "$build" >/dev/null
+cmake --build "$build" --target gpunet_fuzz >&2
 python3 tests/fuzz/make_seeds.py "$build/seeds"
 [ $# -gt 0 ] || set -- $(cd tests/fuzz/dictionaries && ls *.dict | sed 's/\.dict$//')
 
