@@ -13,6 +13,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace test_families { // tests of a program are compiled together
@@ -238,6 +239,15 @@ TEST_CASE("checkpoints under the names of the other program that publishes a net
     }
     for (const char* name : {"EfficientNet-Lite0", "EfficientNet-Lite1", "EfficientNet-B0", "EfficientNet-B1"})
         CHECK(std::find(translated.begin(), translated.end(), name) != translated.end());
+}
+
+TEST_CASE("a network whose own names need no stages may do without") {
+    auto s = hub().find("EfficientNet-Lite0").network;
+    const auto with = gpunet::parameters(gpunet::lower(s));
+    for (gpunet::spec::layer& l : s.layers) std::visit([](auto& one) { one.stage.reset(); }, l);
+    const auto without = gpunet::parameters(gpunet::lower(s));
+    REQUIRE(without.size() == with.size());
+    for (std::size_t i = 0; i < with.size(); ++i) CHECK(without[i].name == with[i].name);
 }
 
 TEST_CASE("weights under both programs' names, or with one too few, are refused") {

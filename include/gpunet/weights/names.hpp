@@ -182,18 +182,19 @@ class layer_names {
         std::optional<std::string> own = name(who_, p);
         if (!own)
             throw spec_error(where_ + ": expected a layer that weights of this naming can have, found one they cannot");
-        if (const auto who = other_dialect(who_))
+        if (const auto who = other_dialect(who_); who && (*who != dialect::timm || !is_block() || place_.stage))
             if (std::optional<std::string> other = name(*who, p)) others_.emplace(*std::move(other), *own);
         return *std::move(own);
     }
 
   private:
+    bool is_block() const { return place_.kind != "head" && place_.kind != "head_large" && place_.kind != "tail"; }
+
     std::optional<std::string> name(dialect who, part p) const {
-        const bool block = place_.kind != "head" && place_.kind != "head_large" && place_.kind != "tail";
         // timm calls an inverted residual without expansion a separable one.
         const bool separable = who == dialect::timm && place_.kind == "irb" && !place_.expands;
         const std::string_view kind = separable ? "separable" : place_.kind;
-        const dialect leaf_of = who == dialect::timm && block ? dialect::plain : who;
+        const dialect leaf_of = who == dialect::timm && is_block() ? dialect::plain : who;
         for (const leaf_name& n : leaf_names)
             if (n.who == leaf_of && n.kind == kind && n.part == p) return prefix(who, place_) + std::string(n.leaf);
         return std::nullopt;
