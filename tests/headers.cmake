@@ -58,3 +58,11 @@ headers_test("the core includes no vendor's header"
 set_tests_properties("headers: the core includes no vendor's header" PROPERTIES
                      PASS_REGULAR_EXPRESSION "nlohmann/json\\.hpp"
                      FAIL_REGULAR_EXPRESSION "cuda[^/];cuda/[^e];cuda/e[^l];cudnn;nvrtc;dnnl;[/ ]CL/;png;jpeg;gpunet/hub/;gpunet/image/;gpunet/cpu/;onnx;protobuf;error:")
+
+# What including the core costs a compiler. Time is measured by bench/compile_time.sh; what holds it here is the memory
+# that g++ 12 takes, which goes with its time and is the same in every run.
+headers_test("including the core costs g++ what it did"
+             ${CMAKE_COMMAND} -D COMPILER=${CMAKE_CXX_COMPILER} -D COMPILER_IS=${CMAKE_CXX_COMPILER_ID}-${CMAKE_CXX_COMPILER_VERSION}
+             -D INCLUDE=${PROJECT_SOURCE_DIR}/include -D MOST=520
+             "-DOTHERS=$<JOIN:$<TARGET_PROPERTY:nlohmann_json::nlohmann_json,INTERFACE_INCLUDE_DIRECTORIES>,;>"
+             -P ${CMAKE_CURRENT_SOURCE_DIR}/headers/memory.cmake)

@@ -599,7 +599,7 @@ TEST_CASE("duplicate keys are refused") {
     CHECK(parse(R"({"a": {"a": {"a": 1}}, "network": )" + list({data, tail}) + "}").layers.size() == 1);
 }
 
-TEST_CASE("objects of a great many keys are refused, before looking them up takes hours") {
+TEST_CASE("objects of a great many keys are refused") {
     const auto with_keys = [](int count) {
         std::string object = R"({"layer_type": "data", "img_resolution": 64)";
         for (int i = 2; i < count; ++i) object += ", \"k" + std::to_string(i) + "\": 1";

@@ -52,18 +52,18 @@ void warn_if_noisy(const std::string& name, const latency_record& r) {
               << " % of the median; let nothing else run, and repeat it\n";
 }
 
-detail::json to_json(const std::string& name, const latency_record& r) {
-    detail::json entry = {{"model", name},
-                          {"device", r.device},
-                          {"engine", r.engine},
-                          {"precision", r.precision},
-                          {"batch", r.batch},
-                          {"runs", *r.runs},
-                          {"median_ms", r.latency.count()},
-                          {"p95_ms", r.p95->count()},
-                          {"p99_ms", r.p99->count()},
-                          {"spread_ms", r.spread->count()},
-                          {"noisy", r.noisy}};
+detail::ordered_json to_json(const std::string& name, const latency_record& r) {
+    detail::ordered_json entry = {{"model", name},
+                                  {"device", r.device},
+                                  {"engine", r.engine},
+                                  {"precision", r.precision},
+                                  {"batch", r.batch},
+                                  {"runs", *r.runs},
+                                  {"median_ms", r.latency.count()},
+                                  {"p95_ms", r.p95->count()},
+                                  {"p99_ms", r.p99->count()},
+                                  {"spread_ms", r.spread->count()},
+                                  {"noisy", r.noisy}};
     if (r.uuid) entry["uuid"] = *r.uuid;
     if (r.driver) entry["driver"] = *r.driver;
     if (r.threads) entry["threads"] = *r.threads;
@@ -83,9 +83,9 @@ void print_line(const std::string& name, const latency_record& r) {
     std::cout << *r.runs << " runs" << (r.noisy ? ", noisy" : "") << ")\n";
 }
 
-detail::json layer_profile(const any_network& net, const context_options& shape) {
+detail::ordered_json layer_profile(const any_network& net, const context_options& shape) {
     any_context c = net.make_context(shape);
-    auto profile = detail::json::array();
+    auto profile = detail::ordered_json::array();
     for (const layer_time& l : measure_layers(c))
         profile.push_back({{"layer", l.layer},
                            {"kind", l.kind},
@@ -95,7 +95,7 @@ detail::json layer_profile(const any_network& net, const context_options& shape)
     return profile;
 }
 
-void print_profile(const detail::json& profile) {
+void print_profile(const detail::ordered_json& profile) {
     for (const auto& l : profile)
         std::cout << "    layer " << std::setw(3) << l["layer"].get<std::int64_t>() << "  " << std::left
                   << std::setw(11) << l["kind"].get<std::string>() << std::right << std::setprecision(3) << std::setw(9)
@@ -143,7 +143,7 @@ void bench(const bench_arguments& a, const options& o) {
             if (!known.lookup(m.name)) throw usage_error("--save: expected models of the registry, found " + m.name);
         keep({}); // before the work: whether it can be kept
     }
-    auto results = detail::json::array();
+    auto results = detail::ordered_json::array();
     bool failed = false;
     measuring progress(devices.size() * models.size() * a.batches.size());
     const auto measure_one = [&](const model& m, const measurable& opened, std::int64_t batch,
@@ -152,7 +152,7 @@ void bench(const bench_arguments& a, const options& o) {
         const latency_record r = progress.next(what, [&] { return opened.measure(shape, how); });
         if (a.save) keep({{m.name, r}});
         warn_if_noisy(m.name, r);
-        detail::json entry = to_json(m.name, r);
+        detail::ordered_json entry = to_json(m.name, r);
         if (!o.json) print_line(m.name, r);
         if (a.layers) {
             entry["layers"] = layer_profile(opened.net, shape);

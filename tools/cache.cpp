@@ -34,9 +34,10 @@ std::string what_it_is(const cached_file& f) { return f.kind == "weights" && !f.
 void list_cache(const options& o) {
     const std::vector<cached_file> files = cache_contents();
     if (o.json) {
-        auto all = detail::json::array();
+        auto all = detail::ordered_json::array();
         for (const cached_file& f : files) {
-            detail::json entry = {{"kind", f.kind}, {"name", f.name}, {"path", f.file.string()}, {"size", f.size}};
+            detail::ordered_json entry = {
+                {"kind", f.kind}, {"name", f.name}, {"path", f.file.string()}, {"size", f.size}};
             if (!f.sources.empty()) entry["sources"] = f.sources;
             entry["when"] = f.when;
             entry["own"] = f.own;
@@ -68,7 +69,7 @@ void verify_files(const cache_arguments& a, const options& o) {
             a.repair);
     }
     if (o.json) {
-        auto all = detail::json::array();
+        auto all = detail::ordered_json::array();
         for (const cache_damage& d : damages)
             all.push_back({{"path", d.file.string()}, {"problem", d.problem}, {"removed", a.repair}});
         print({{"checked", checked}, {"damaged", std::move(all)}});

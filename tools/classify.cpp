@@ -60,7 +60,7 @@ void classify_pictures(const classify_arguments& a, const options& o) {
     const any_network net = open_network(m, open_weights(m, a.choice, o), o);
     any_context c = net.make_context({.size = m.input.size});
     std::vector<float> input(static_cast<std::size_t>(element_count(c.input_shape())));
-    auto results = detail::json::array();
+    auto results = detail::ordered_json::array();
     bool failed = false;
     for (const std::string& path : a.paths) {
         try {
@@ -68,7 +68,7 @@ void classify_pictures(const classify_arguments& a, const options& o) {
             const tensor<float> scores = c.run(input);
             const classification found(m, {scores.elements().begin(), scores.elements().end()});
             if (!o.json) std::cout << path << ": " << m.name << '\n' << std::fixed << std::setprecision(4);
-            auto top = detail::json::array();
+            auto top = detail::ordered_json::array();
             for (const prediction& p : found.predictions(a.top)) {
                 const std::string label = class_label(m, p.index);
                 top.push_back({{"label", label}, {"index", p.index}, {"probability", p.probability}});

@@ -110,7 +110,7 @@ CLI::Option* add_weights_options(CLI::App& command, model_choice&, bool required
 /// Whether this program can export to ONNX, in one line.
 std::string export_status();
 
-void print(const detail::json&);
+void print(const detail::ordered_json&);
 void warn(const std::string&);
 
 } // namespace gpunet::tool

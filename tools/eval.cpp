@@ -62,8 +62,8 @@ std::string percent_text(std::int64_t part, std::int64_t whole) {
 }
 
 /// The same as JSON has it: null where nothing was judged.
-detail::json percent_json(std::int64_t part, std::int64_t whole) {
-    return whole == 0 ? detail::json() : detail::json(evaluation::percent(part, whole));
+detail::ordered_json percent_json(std::int64_t part, std::int64_t whole) {
+    return whole == 0 ? detail::ordered_json() : detail::ordered_json(evaluation::percent(part, whole));
 }
 
 std::string folder_of(const image_folder& data, std::int64_t target) {
@@ -87,17 +87,17 @@ void print_classes(const evaluation& e, const image_folder& data, const model& m
     }
 }
 
-detail::json classes_json(const evaluation& e, const image_folder& data, const model& m) {
-    auto rows = detail::json::array();
+detail::ordered_json classes_json(const evaluation& e, const image_folder& data, const model& m) {
+    auto rows = detail::ordered_json::array();
     for (const class_score& c : e.classes) {
-        detail::json row = {{"index", c.target},
-                            {"folder", folder_of(data, c.target)},
-                            {"label", class_label(m, c.target)},
-                            {"count", c.count},
-                            {"top1", percent_json(c.top1, c.count)},
-                            {"top5", percent_json(c.top5, c.count)},
-                            {"top1_count", c.top1},
-                            {"top5_count", c.top5}};
+        detail::ordered_json row = {{"index", c.target},
+                                    {"folder", folder_of(data, c.target)},
+                                    {"label", class_label(m, c.target)},
+                                    {"count", c.count},
+                                    {"top1", percent_json(c.top1, c.count)},
+                                    {"top5", percent_json(c.top5, c.count)},
+                                    {"top1_count", c.top1},
+                                    {"top5_count", c.top5}};
         if (c.mistaken_for)
             row["mistaken_for"] = {
                 {"index", *c.mistaken_for}, {"label", class_label(m, *c.mistaken_for)}, {"count", c.mistaken}};
@@ -135,7 +135,7 @@ void eval(const eval_arguments& a, const options& o) {
     const double took = seconds();
 
     if (o.json) {
-        auto failures = detail::json::array();
+        auto failures = detail::ordered_json::array();
         for (const picture_failure& f : e.failures)
             failures.push_back({{"image", f.path.string()}, {"error", f.message}});
         print({{"model", m.name},

@@ -23,7 +23,7 @@
 
 namespace gpunet::tool {
 
-void print(const detail::json& j) { std::cout << j.dump(2) << '\n'; }
+void print(const detail::ordered_json& j) { std::cout << j.dump(2) << '\n'; }
 
 void warn(const std::string& message) { std::cerr << "gpunet: warning: " << message << '\n'; }
 
@@ -180,7 +180,7 @@ void list(const std::string& family, const options& o) {
     const registry known = open_registry();
     const std::vector<model> models = models_of(known, family);
     if (o.json) {
-        auto all = detail::json::array();
+        auto all = detail::ordered_json::array();
         for (const model& m : family.empty() ? known.models() : std::span<const model>(models))
             all.push_back(detail::to_json(m));
         return print(all);
@@ -220,18 +220,18 @@ void show(const std::string& name, const options& o) {
     const std::vector<std::int64_t> strides = graph::strides(g);
     if (o.json) {
         const auto sizes = [](const graph::features& f) {
-            return detail::json{f.channels, f.size.height, f.size.width};
+            return detail::ordered_json{f.channels, f.size.height, f.size.width};
         };
-        detail::json out = {{"name", m.name},
-                            {"input", sizes(g.input)},
-                            {"classes", g.classes},
-                            {"parameters", total.parameters},
-                            {"multiply_adds", total.multiply_adds},
-                            {"layers", detail::json::array()}};
+        detail::ordered_json out = {{"name", m.name},
+                                    {"input", sizes(g.input)},
+                                    {"classes", g.classes},
+                                    {"parameters", total.parameters},
+                                    {"multiply_adds", total.multiply_adds},
+                                    {"layers", detail::ordered_json::array()}};
         for (std::size_t i = 0; i < g.blocks.size(); ++i) {
             const graph::block& b = g.blocks[i];
             const graph::counts c = graph::count(b);
-            detail::json layer = {{"layer", b.layer}, {"kind", b.kind}};
+            detail::ordered_json layer = {{"layer", b.layer}, {"kind", b.kind}};
             if (b.stage) layer["stage"] = *b.stage;
             if (i + 1 < g.blocks.size()) layer["stride"] = strides[i];
             layer["output"] = sizes(b.output);

@@ -45,7 +45,7 @@ void plan(const plan_arguments& a, const options& o) {
         double floor = 0;
         std::int64_t bytes = 0, multiply_adds = 0;
         std::size_t missing = 0;
-        auto rows = detail::json::array();
+        auto rows = detail::ordered_json::array();
         for (const layer_step& s : planned.steps()) {
             const double least =
                 cudnn::floor_microseconds(gpu, backend::type, with.tf32, s.info.bytes, s.info.multiply_adds);

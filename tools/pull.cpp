@@ -71,7 +71,7 @@ std::vector<model> chosen(const pull_arguments& a) {
 }
 
 void pull_models(const pull_arguments& a, const options& o) {
-    auto results = detail::json::array();
+    auto results = detail::ordered_json::array();
     bool failed = false;
     for (const model& m : chosen(a)) {
         try {

@@ -56,8 +56,8 @@ std::string decibels_text(const quantize::power& p) {
     return out.str();
 }
 
-detail::json decibels_json(const quantize::power& p) {
-    return std::isfinite(p.decibels()) ? detail::json(p.decibels()) : detail::json();
+detail::ordered_json decibels_json(const quantize::power& p) {
+    return std::isfinite(p.decibels()) ? detail::ordered_json(p.decibels()) : detail::ordered_json();
 }
 
 /// The layer in the spec that each feature map belongs to.
@@ -84,10 +84,10 @@ void print_text(const quantize_arguments& a, const model& m, std::size_t picture
               << (c.same_top1 == 1 ? " time\n" : " times\n");
 }
 
-detail::json summary_json(const quantize_arguments& a, const model& m, std::size_t pictures,
-                          const quantize::comparison& c) {
+detail::ordered_json summary_json(const quantize_arguments& a, const model& m, std::size_t pictures,
+                                  const quantize::comparison& c) {
     const auto layers = layers_of(m);
-    auto maps = detail::json::array();
+    auto maps = detail::ordered_json::array();
     for (const quantize::map_quality& q : c.maps)
         maps.push_back({{"layer", layers.at(q.name)},
                         {"output_of", q.name},

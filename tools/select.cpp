@@ -84,15 +84,15 @@ question ask(const select_arguments& a, const options& o, const registry& known)
 }
 
 void print_json(const selection& s) {
-    detail::json out = {{"model", s.model->name},
-                        {"latency_ms", s.record->latency.count()},
-                        {"top1", s.model->top1},
-                        {"record", detail::to_json(*s.record)}};
+    detail::ordered_json out = {{"model", s.model->name},
+                                {"latency_ms", s.record->latency.count()},
+                                {"top1", s.model->top1},
+                                {"record", detail::to_json(*s.record)}};
     if (s.published_choice) out["published_choice"] = s.published_choice->name;
     if (!s.explanation.empty()) out["explanation"] = s.explanation;
-    out["considered"] = detail::json::array();
+    out["considered"] = detail::ordered_json::array();
     for (const candidate& c : s.considered) {
-        detail::json entry = {
+        detail::ordered_json entry = {
             {"model", c.model->name}, {"top1", c.model->top1}, {"fits", c.fits}, {"reason", c.reason}};
         if (c.record) entry["latency_ms"] = c.record->latency.count();
         if (c.published) entry["published_ms"] = c.published->latency.count();

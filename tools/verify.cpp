@@ -84,8 +84,8 @@ void print_row(const row& r) {
     std::cout << std::right << std::flush;
 }
 
-detail::json row_json(const row& r, const device_choice& device) {
-    detail::json out = {{"model", r.what->name}, {"device", name_of(device)}, {"precision", device.precision}};
+detail::ordered_json row_json(const row& r, const device_choice& device) {
+    detail::ordered_json out = {{"model", r.what->name}, {"device", name_of(device)}, {"precision", device.precision}};
     if (!r.reference) {
         out["ok"] = nullptr;
         out["error"] = "no golden";
@@ -114,7 +114,7 @@ void verify_models(const std::vector<std::string>& names, const options& o) {
     for (const std::string& name : names) models.push_back(open_model(known, name));
     if (models.empty()) models.assign(known.begin(), known.end());
 
-    auto results = detail::json::array();
+    auto results = detail::ordered_json::array();
     if (!o.json)
         std::cout << name_of(device) << ", " << device.precision << '\n'
                   << "model               weights     input      relative L2  allowed    largest  top-1\n"

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
-#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -115,9 +114,8 @@ class atomic_file {
         // As text: filesystem::path::replace_filename of libstdc++ 12 corrupts the path where memory runs out.
         const std::string& target = target_.native();
         const std::string folder = target.substr(0, target.rfind('/') + 1);
-        std::random_device random;
         for (int attempt = 0; attempt < 16; ++attempt) {
-            std::string name = folder + temporary_name(random);
+            std::string name = folder + temporary_name();
             if (make(name.c_str())) {
                 temporary_ = std::move(name);
                 return true;
@@ -127,13 +125,12 @@ class atomic_file {
         return false;
     }
 
-    static std::string temporary_name(std::random_device& random) {
+    static std::string temporary_name() {
         static constexpr char digits[] = "0123456789abcdef";
+        std::uint64_t bits = 0;
+        if (::getentropy(&bits, sizeof bits) != 0) bits = static_cast<std::uint64_t>(::getpid()); // a taken name fails
         std::string name = ".gpunet-";
-        for (int word = 0; word < 2; ++word) {
-            const std::uint32_t bits = random();
-            for (int shift = 28; shift >= 0; shift -= 4) name += digits[bits >> shift & 15U];
-        }
+        for (int shift = 60; shift >= 0; shift -= 4) name += digits[bits >> shift & 15U];
         return name + ".tmp";
     }
 

@@ -78,7 +78,7 @@ class plan_files {
 
     void write(const std::string& key, const plan_record& r) const {
         if (directory_.empty()) return;
-        gpunet::detail::json document = {
+        gpunet::detail::ordered_json document = {
             {"schema", detail::plan_schema},  {"key", key},       {"engine", r.engine},
             {"engine_index", r.engine_index}, {"knobs", r.knobs}, {"runtime_compiled", r.runtime_compiled},
             {"tensor_core", r.tensor_core}};

@@ -7,7 +7,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -18,8 +17,10 @@
 
 namespace gpunet::detail {
 
-/// Keys keep their order.
-using json = nlohmann::ordered_json;
+/// JSON that was read; keys come in the order of their names.
+using json = nlohmann::json;
+/// JSON to write; keys come in the order they were put. The core has no use for it, and compiles faster without.
+using ordered_json = nlohmann::ordered_json;
 
 /// A value as an error shows it: one line of at most 60 bytes.
 inline std::string shown(const json& value) {
@@ -37,7 +38,7 @@ inline std::string shown_name(const std::string& name) {
     return shortened(printable(quoted.substr(1, quoted.size() - 2)), 60);
 }
 
-/// The most keys an object may have; json looks for each among all others.
+/// The most keys an object may have.
 inline constexpr std::size_t max_object_keys = 1000;
 
 /// What is wrong with a JSON text, without its name.
@@ -62,16 +63,14 @@ class json_builder final : public json_events {
     bool start_object(std::size_t) override { return open(json::value_t::object); }
     bool start_array(std::size_t) override { return open(json::value_t::array); }
     bool end_array() override { return close(); }
-    bool end_object() override {
-        require_each_once(*open_.back());
-        return close();
-    }
+    bool end_object() override { return close(); }
     bool key(std::string& name) override {
         auto& members = open_.back()->get_ref<json::object_t&>();
         if (members.size() == max_object_keys)
             throw json_fault("expected at most " + std::to_string(max_object_keys) + " keys in one object, found more");
-        // Not the map's own insertion, which would look through all keys.
-        static_cast<json::object_t::Container&>(members).emplace_back(std::move(name), json());
+        const auto [member, added] = members.emplace(std::move(name), nullptr);
+        if (!added) throw json_fault("key \"" + shown_name(member->first) + "\" appears twice in one object");
+        member_ = &member->second;
         return true;
     }
     [[noreturn]] void malformed(const std::string& what) override { throw json_fault("not valid JSON: " + what); }
@@ -85,7 +84,7 @@ class json_builder final : public json_events {
     /// Where the next value goes.
     json& place() {
         if (open_.empty()) return root_;
-        if (open_.back()->is_object()) return open_.back()->get_ref<json::object_t&>().back().second;
+        if (open_.back()->is_object()) return *member_;
         return open_.back()->get_ref<json::array_t&>().emplace_back();
     }
     bool open(json::value_t kind) {
@@ -100,19 +99,11 @@ class json_builder final : public json_events {
         open_.pop_back();
         return true;
     }
-    void require_each_once(const json& object) {
-        names_.clear();
-        for (const auto& member : object.get_ref<const json::object_t&>()) names_.emplace_back(member.first);
-        std::sort(names_.begin(), names_.end());
-        const auto twice = std::adjacent_find(names_.begin(), names_.end());
-        if (twice != names_.end())
-            throw json_fault("key \"" + shown_name(std::string(*twice)) + "\" appears twice in one object");
-    }
 
     int max_depth_;
     json root_;
     std::vector<json*> open_; // objects and lists not closed yet; each the last value of the one before
-    std::vector<std::string_view> names_;
+    json* member_ = nullptr;  // the value of the key read last
 };
 
 inline json build_json(std::string_view text, int max_depth) {

@@ -136,38 +136,68 @@ struct network {
     friend bool operator==(const network&, const network&) = default;
 };
 
+namespace detail {
+
+/// One of a block's operations that have parameters.
+struct operation {
+    const graph::convolution* convolution = nullptr;
+    const graph::dense* dense = nullptr; // where it is no convolution
+};
+
+/// Collects a block's operations in the order they run.
+struct operation_list {
+    std::vector<operation> all{};
+
+    void add(const convolution& c) { all.push_back({&c, nullptr}); }
+    void add(const dense& d) { all.push_back({nullptr, &d}); }
+    void add(const squeeze_excite& se) {
+        add(se.squeeze);
+        add(se.excite);
+    }
+    template <class Part>
+    void add(const std::optional<Part>& part) {
+        if (part) add(*part);
+    }
+
+    void operator()(const stem& b) {
+        for (const convolution& c : b.convolutions) add(c);
+    }
+    void operator()(const conv& b) { add(b.convolution); }
+    void operator()(const inverted_residual& b) {
+        add(b.entry);
+        add(b.expand);
+        add(b.depthwise);
+        add(b.squeeze_excite);
+        add(b.project);
+    }
+    void operator()(const fused_inverted_residual& b) {
+        add(b.expand);
+        add(b.squeeze_excite);
+        add(b.project);
+    }
+    void operator()(const tail& b) {
+        add(b.convolution);
+        add(b.hidden);
+        add(b.classifier);
+    }
+};
+
+inline std::vector<operation> operations(const block& b) {
+    operation_list list;
+    std::visit(list, b.body);
+    return std::move(list.all);
+}
+
+} // namespace detail
+
 /// Calls visit(convolution) and visit(dense) for every operation of a block that has parameters, in the order they run.
-template <class Block, class Visitor>
-void for_each_operation(Block&& b, Visitor&& visit) {
-    const auto gate = [&](auto& se) {
-        if (!se) return;
-        visit(se->squeeze);
-        visit(se->excite);
-    };
-    std::visit(
-        [&](auto& body) {
-            using body_type = std::remove_cvref_t<decltype(body)>;
-            if constexpr (std::is_same_v<body_type, stem>) {
-                for (auto& c : body.convolutions) visit(c);
-            } else if constexpr (std::is_same_v<body_type, conv>) {
-                visit(body.convolution);
-            } else if constexpr (std::is_same_v<body_type, inverted_residual>) {
-                if (body.entry) visit(*body.entry);
-                if (body.expand) visit(*body.expand);
-                if (body.depthwise) visit(*body.depthwise);
-                gate(body.squeeze_excite);
-                visit(body.project);
-            } else if constexpr (std::is_same_v<body_type, fused_inverted_residual>) {
-                visit(body.expand);
-                gate(body.squeeze_excite);
-                visit(body.project);
-            } else {
-                if (body.convolution) visit(*body.convolution);
-                if (body.hidden) visit(*body.hidden);
-                visit(body.classifier);
-            }
-        },
-        b.body);
+template <class Visitor>
+void for_each_operation(const block& b, Visitor&& visit) {
+    for (const detail::operation& op : detail::operations(b))
+        if (op.convolution)
+            visit(*op.convolution);
+        else
+            visit(*op.dense);
 }
 
 } // namespace gpunet::graph

@@ -54,7 +54,7 @@ inline golden read_golden(object_reader<spec_error>& in) {
 }
 
 /// Without its logits, of which the classes are counted.
-inline json to_json(const golden& g) {
+inline ordered_json to_json(const golden& g) {
     return {
         {"weights", g.weights},
         {"input", {{"scheme", "synthetic"}, {"batch", g.batch}, {"height", g.size.height}, {"width", g.size.width}}},

@@ -85,15 +85,15 @@ latency_record read_latency(object_reader<Error>& in) {
     return r;
 }
 
-inline json to_json(const latency_record& r) {
-    json out = {{"device", r.device},
-                {"engine", r.engine},
-                {"precision", r.precision},
-                {"batch", r.batch},
-                {"latency_ms", r.latency.count()},
-                {"kind", origin_names[static_cast<std::size_t>(r.kind)]},
-                {"source", r.source},
-                {"date", r.date}};
+inline ordered_json to_json(const latency_record& r) {
+    ordered_json out = {{"device", r.device},
+                        {"engine", r.engine},
+                        {"precision", r.precision},
+                        {"batch", r.batch},
+                        {"latency_ms", r.latency.count()},
+                        {"kind", origin_names[static_cast<std::size_t>(r.kind)]},
+                        {"source", r.source},
+                        {"date", r.date}};
     if (r.uuid) out["uuid"] = *r.uuid;
     if (r.driver) out["driver"] = *r.driver;
     if (r.threads) out["threads"] = *r.threads;

@@ -127,8 +127,8 @@ inline std::string source_name(const weights_source& w) {
     return w.url ? *w.url : w.package ? "the package " + *w.package : w.path.value_or("");
 }
 
-inline json to_json(const weights_source& w) {
-    json out = json::object();
+inline ordered_json to_json(const weights_source& w) {
+    ordered_json out = ordered_json::object();
     if (w.url) out["url"] = *w.url;
     if (w.package) out["package"] = *w.package;
     if (w.path) out["path"] = *w.path;
@@ -167,31 +167,31 @@ inline void check_goldens(const model& m, const std::string& source) {
 }
 
 /// Everything but the network and the goldens' logits.
-inline json to_json(const model& m) {
-    json out = {{"name", m.name},
-                {"aliases", m.aliases},
-                {"family", m.family},
-                {"description", m.description},
-                {"paper", m.paper},
-                {"parameters", m.parameters},
-                {"multiply_adds", m.multiply_adds},
-                {"top1", m.top1},
-                {"top1_source", m.top1_source},
-                {"input",
-                 {{"height", m.input.size.height},
-                  {"width", m.input.size.width},
-                  {"channels", 3},
-                  {"crop", m.input.crop},
-                  {"interpolation", to_string(m.input.interpolation)},
-                  {"mean", m.input.mean},
-                  {"std", m.input.std}}},
-                {"labels", m.labels},
-                {"licence", m.licence}};
-    out["weights"] = json::array();
+inline ordered_json to_json(const model& m) {
+    ordered_json out = {{"name", m.name},
+                        {"aliases", m.aliases},
+                        {"family", m.family},
+                        {"description", m.description},
+                        {"paper", m.paper},
+                        {"parameters", m.parameters},
+                        {"multiply_adds", m.multiply_adds},
+                        {"top1", m.top1},
+                        {"top1_source", m.top1_source},
+                        {"input",
+                         {{"height", m.input.size.height},
+                          {"width", m.input.size.width},
+                          {"channels", 3},
+                          {"crop", m.input.crop},
+                          {"interpolation", to_string(m.input.interpolation)},
+                          {"mean", m.input.mean},
+                          {"std", m.input.std}}},
+                        {"labels", m.labels},
+                        {"licence", m.licence}};
+    out["weights"] = ordered_json::array();
     for (const weights_source& w : m.weights) out["weights"].push_back(to_json(w));
-    out["latency"] = json::array();
+    out["latency"] = ordered_json::array();
     for (const latency_record& r : m.latency) out["latency"].push_back(to_json(r));
-    out["goldens"] = json::array();
+    out["goldens"] = ordered_json::array();
     for (const golden& g : m.goldens) out["goldens"].push_back(to_json(g));
     return out;
 }

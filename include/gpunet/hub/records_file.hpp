@@ -102,13 +102,13 @@ class records_file {
             });
             all.push_back(record);
         }
-        detail::json list = detail::json::array();
+        detail::ordered_json list = detail::ordered_json::array();
         for (const auto& [name, record] : all) {
-            detail::json entry = {{"model", name}};
+            detail::ordered_json entry = {{"model", name}};
             entry.update(detail::to_json(record));
             list.push_back(std::move(entry));
         }
-        const detail::json document = {{"schema", detail::records_schema}, {"records", std::move(list)}};
+        const detail::ordered_json document = {{"schema", detail::records_schema}, {"records", std::move(list)}};
         const std::string text = document.dump(1, ' ', false, detail::json::error_handler_t::replace) + "\n";
         static_cast<void>(detail::parse_records(text, path_.string())); // never keep what would read as damaged
         atomic_file file(path_);

@@ -30,8 +30,9 @@ inline arena_plan plan_arena(std::span<const lifetime> values, std::size_t align
     plan.offsets.resize(values.size());
     std::vector<std::size_t> order(values.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return values[a].bytes > values[b].bytes; });
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return values[a].bytes != values[b].bytes ? values[a].bytes > values[b].bytes : a < b;
+    });
     const auto padded = [&](std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; };
     std::vector<std::size_t> placed;
     for (const std::size_t i : order) {

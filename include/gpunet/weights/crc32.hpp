@@ -13,7 +13,7 @@ namespace gpunet::detail {
 using crc32_tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
 /// Table k holds the CRC of a byte followed by k zero bytes.
-consteval crc32_tables make_crc32_tables() {
+inline crc32_tables make_crc32_tables() {
     crc32_tables tables{};
     for (std::uint32_t byte = 0; byte < 256; ++byte) {
         std::uint32_t crc = byte;
@@ -29,7 +29,7 @@ consteval crc32_tables make_crc32_tables() {
 }
 
 inline std::uint32_t crc32(std::span<const std::byte> bytes) noexcept {
-    static constexpr crc32_tables tables = make_crc32_tables();
+    static const crc32_tables tables = make_crc32_tables();
     std::uint32_t crc = 0xFFFFFFFFU;
     for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
         const std::uint32_t low = load_little<std::uint32_t>(bytes, 0) ^ crc;

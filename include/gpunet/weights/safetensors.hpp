@@ -113,21 +113,22 @@ inline std::string safetensors_entry_text(const stored_tensor& t, std::uint64_t 
 /// @throws io_error naming the file; then no file was written, and one that existed is unchanged.
 inline void write_safetensors(const std::filesystem::path& path, const tensor_store& tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
-    std::vector<std::pair<const std::string*, const stored_tensor*>> order;
-    for (const auto& [name, tensor] : tensors) order.emplace_back(&name, &tensor);
-    std::stable_sort(order.begin(), order.end(),
-                     [](const auto& a, const auto& b) { return size_of(a.second->type) > size_of(b.second->type); });
+    std::vector<const tensor_store::container::value_type*> order;
+    for (const std::size_t size : {8U, 4U, 2U, 1U})
+        for (const auto& entry : tensors)
+            if (size_of(entry.second.type) == size) order.push_back(&entry);
 
     std::map<std::string, std::string> entries; // in order of names, as JSON
     if (!metadata.empty())
         entries[std::string(detail::safetensors_metadata)] = detail::safetensors_metadata_text(metadata, path);
     std::uint64_t end = 0;
-    for (const auto& [name, tensor] : order) {
-        if (*name == detail::safetensors_metadata)
-            throw io_error(path.string() + ": cannot be written: " + *name + " cannot be a tensor's name");
+    for (const auto* entry : order) {
+        const auto& [name, tensor] = *entry;
+        if (name == detail::safetensors_metadata)
+            throw io_error(path.string() + ": cannot be written: " + name + " cannot be a tensor's name");
         const std::uint64_t begin = end;
-        end += static_cast<std::uint64_t>(tensor->element_count()) * size_of(tensor->type);
-        entries[*name] = detail::safetensors_entry_text(*tensor, begin, end);
+        end += static_cast<std::uint64_t>(tensor.element_count()) * size_of(tensor.type);
+        entries[name] = detail::safetensors_entry_text(tensor, begin, end);
     }
     std::string text = "{";
     for (const auto& [name, entry] : entries)
@@ -141,7 +142,7 @@ inline void write_safetensors(const std::filesystem::path& path, const tensor_st
     const std::uint64_t length = text.size();
     file.write(std::as_bytes(std::span(&length, 1)));
     file.write(text);
-    for (const auto& [name, tensor] : order) detail::write_dense(file, *tensor);
+    for (const auto* entry : order) detail::write_dense(file, entry->second);
     file.commit();
 }
 

@@ -76,12 +76,12 @@ class part_file {
     /// Begins again, with this version of the file.
     void restart(file_version v) {
         clear();
-        const json note = {{"schema", 1},
-                           {"url", shown_url(url_)}, // the query may hold secrets
-                           {"url_sha256", hash_of(url_)},
-                           {"etag", v.etag},
-                           {"last_modified", v.last_modified},
-                           {"total", v.total ? json(*v.total) : json(nullptr)}};
+        const ordered_json note = {{"schema", 1},
+                                   {"url", shown_url(url_)}, // the query may hold secrets
+                                   {"url_sha256", hash_of(url_)},
+                                   {"etag", v.etag},
+                                   {"last_modified", v.last_modified},
+                                   {"total", v.total ? ordered_json(*v.total) : ordered_json(nullptr)}};
         atomic_file out(note_);
         out.write(note.dump(2) + "\n");
         out.commit();

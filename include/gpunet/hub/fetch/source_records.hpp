@@ -64,7 +64,7 @@ inline noted_digest read_digest(object_reader<io_error>& in) {
     return d;
 }
 
-inline json to_json(const noted_digest& d) {
+inline ordered_json to_json(const noted_digest& d) {
     return {{"sha256", d.sha256}, {"size", d.size}, {"first_use", d.first_use}};
 }
 
@@ -86,11 +86,11 @@ inline source_record parse_source_record(const std::string& text, const std::str
     return r;
 }
 
-inline json to_json(const source_record& r) {
-    json out = {{"schema", 1}, {"source", r.source}};
+inline ordered_json to_json(const source_record& r) {
+    ordered_json out = {{"schema", 1}, {"source", r.source}};
     out.update(to_json(r.archive));
     out["when"] = r.when;
-    out["members"] = json::object();
+    out["members"] = ordered_json::object();
     for (const auto& [name, digest] : r.members) out["members"][name] = to_json(digest);
     return out;
 }
