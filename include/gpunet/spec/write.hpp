@@ -24,6 +24,7 @@ inline std::string spec_text(double v) {
     return v == std::floor(v) && std::fabs(v) < 1e15 ? std::to_string(static_cast<std::int64_t>(v)) : json(v).dump();
 }
 inline std::string spec_text(bool v) { return v ? "true" : "false"; }
+std::string spec_text(const char*) = delete;                                            // would be a bool
 inline std::string spec_text(std::string_view v) { return '"' + std::string(v) + '"'; } // of names without escapes
 inline std::string spec_text(activation v) { return spec_text(to_string(v)); }
 inline std::string spec_text(spec::rounding v) { return spec_text(spec::rounding_names[static_cast<std::size_t>(v)]); }
