@@ -106,12 +106,14 @@ inline int png_orientation([[maybe_unused]] png_session& session) noexcept {
 /// Whether each chunk but the pixels' ends within the file: libpng makes room for what a chunk says it holds. (Its own
 /// limit, png_set_chunk_malloc_max, is but a warning for chunks that are too long.)
 inline bool png_chunks_fit(std::span<const std::byte> file) noexcept {
-    for (std::size_t at = 8; at < file.size() && file.size() - at >= 12;) {
+    constexpr std::size_t head = 8, around = 12; // length and type, the checksum behind the data too
+    for (std::size_t at = 8; at < file.size() && file.size() - at >= head;) {
+        const std::size_t left = file.size() - at;
         const std::size_t length = load_big_endian(file.data() + at, 4);
         const auto is = [&](const char* type) { return std::memcmp(file.data() + at + 4, type, 4) == 0; };
         if (is("IEND")) return true;
-        if (length > file.size() - at - 12) return is("IDAT");
-        at += 12 + length;
+        if (left < around || length > left - around) return is("IDAT");
+        at += around + length;
     }
     return true;
 }
