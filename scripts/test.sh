@@ -18,6 +18,7 @@ few=(-D GPUNET_FEW_TEST_PROGRAMS=ON -D CMAKE_UNITY_BUILD_BATCH_SIZE=0) # what is
 step "generated header, formatting"
 python3 tools/embed_models.py --check
 git ls-files '*.hpp' '*.cpp' | xargs clang-format --dry-run --Werror
+if git grep -nE 'TEST_CASE\("[^"]*;' -- tests; then echo "CTest cuts names at semicolons, and runs nothing" >&2; exit 1; fi
 
 step "g++"
 cmake --preset test "${few[@]}" >/dev/null

@@ -308,7 +308,7 @@ TEST_CASE("a cubin is compiled once, kept in memory and on disk") {
     CHECK(*loaded == *code);
 }
 
-TEST_CASE("a whole file of the cache is taken; any other is written anew") {
+TEST_CASE("a whole file of the cache is taken, any other is written anew") {
     const auto nvrtc = open_nvrtc();
     if (!nvrtc) return;
     const test::temporary_folder folder;

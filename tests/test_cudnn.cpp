@@ -251,7 +251,7 @@ TEST_CASE("plain, residual and strided convolutions have precompiled plans at on
     }
 }
 
-TEST_CASE("strict float32 never meets a tensor core; tf32 may") {
+TEST_CASE("strict float32 never meets a tensor core, tf32 may") {
     if (!have_cudnn()) return;
     for (const char* gpu : {"sm_80", "sm_90", "sm_100"}) {
         const target t = target::offline(gpu);
@@ -340,7 +340,7 @@ TEST_CASE("where cuDNN has nothing, one line says for what, for which GPU, and o
     CHECK_THROWS_AS(store.get(convolution_problem{}).get(), gpunet::argument_error);
 }
 
-TEST_CASE("a plan on disk is loaded by the next store; a damaged or stale one is made again") {
+TEST_CASE("a plan on disk is loaded by the next store, a damaged or stale one is made again") {
     if (!have_cudnn()) return;
     const temporary_folder folder;
     const target t = target::offline("sm_90");
@@ -389,7 +389,7 @@ TEST_CASE("a plan on disk is loaded by the next store; a damaged or stale one is
         edit(json);
         return json.dump(1) + "\n";
     };
-    made_again(edited([](auto& j) { j["schema"] = 2; }));
+    made_again(edited([](auto& j) { j["schema"] = gpunet::cudnn::detail::plan_schema + 1; }));
     made_again(edited([](auto& j) { j["key"] = "another"; }));
     made_again(edited([](auto& j) { j["engine_index"] = "ten"; }));
     // A whole file whose plan cuDNN refuses.
@@ -458,7 +458,7 @@ TEST_CASE("the tuner's fastest plan is kept, with its time") {
     CHECK_THAT(none.reason, Contains(p.text()) && Contains("out of order"));
 }
 
-TEST_CASE("threads ask one store for equal and different plans; each is made once") {
+TEST_CASE("threads ask one store for equal and different plans, each is made once") {
     if (!have_cudnn()) return;
     const target t = target::offline("sm_90");
     std::mutex access;

@@ -394,7 +394,7 @@ TEST_CASE("evaluation judges every picture the same, by any batch and threads, a
     CHECK(gpunet::evaluate(level_network(), m, {}, read).count == 0);
 }
 
-TEST_CASE("logits that are not finite are failures; errors of everything else end the evaluation") {
+TEST_CASE("logits that are not finite are failures, errors of everything else end the evaluation") {
     const gpunet::model m = tiny_model();
     const auto pictures = numbered(10, 300);
     const auto read = [](const fs::path& path) { return grey(static_cast<std::uint8_t>(number_of(path))); };

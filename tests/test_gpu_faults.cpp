@@ -199,7 +199,7 @@ TEST_CASE("GPU: too little memory is an error, not a crash") {
     CHECK_THROWS_AS(make<half>(), gpunet::unsupported_error);
 }
 
-TEST_CASE("GPU: plans and kernels are kept on disk; what is damaged there is made anew") {
+TEST_CASE("GPU: plans and kernels are kept on disk, what is damaged there is made anew") {
     const clean_device device;
     const directory cache;
     const small& s = network_under_test();

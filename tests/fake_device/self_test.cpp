@@ -583,7 +583,7 @@ TEST_CASE("failures: the nth call of a function fails") {
     REQUIRE(gpunet_fake::report().calls_of("cudaMalloc") == 3);
 }
 
-TEST_CASE("capture: nothing runs, then each launch runs all; events time what lies between them") {
+TEST_CASE("capture: nothing runs, then each launch runs all, events time what lies between them") {
     const clean_device clean;
     const stream s;
     const buffer a(4), b(4);
