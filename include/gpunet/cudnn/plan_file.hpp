@@ -1,8 +1,8 @@
 // Plans on disk: one file a plan.
 #pragma once
 
-#include <gpunet/atomic_file.hpp>
 #include <gpunet/detail/fnv1a.hpp>
+#include <gpunet/detail/json_file.hpp>
 #include <gpunet/detail/object_reader.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
@@ -88,9 +88,7 @@ class plan_files {
         try {
             std::error_code ignored;
             std::filesystem::create_directories(directory_, ignored);
-            atomic_file out(file_of(key));
-            out.write(document.dump(1, ' ', false, gpunet::detail::json::error_handler_t::replace) + "\n");
-            out.commit();
+            gpunet::detail::write_document(file_of(key), document);
         } catch (const io_error&) { // it is made again next time
         }
     }

@@ -4,6 +4,7 @@
 #include <gpunet/atomic_file.hpp>
 #include <gpunet/detail/file_lock.hpp>
 #include <gpunet/detail/json.hpp>
+#include <gpunet/detail/json_file.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/cache.hpp>
@@ -109,7 +110,7 @@ class records_file {
             list.push_back(std::move(entry));
         }
         const detail::ordered_json document = {{"schema", detail::records_schema}, {"records", std::move(list)}};
-        const std::string text = document.dump(1, ' ', false, detail::json::error_handler_t::replace) + "\n";
+        const std::string text = detail::document_text(document);
         static_cast<void>(detail::parse_records(text, path_.string())); // never keep what would read as damaged
         atomic_file file(path_);
         file.write(text);

@@ -40,13 +40,23 @@ inline std::string spec_text(const spec::padding& v) {
     return spec_text(spec::padding_names[static_cast<std::size_t>(std::get<spec::padding_rule>(v))]);
 }
 
+inline std::string spec_text(const extent2& v) {
+    const std::string height = spec_text(v.height);
+    return v.height == v.width ? height : "[" + height + "," + spec_text(v.width) + "]";
+}
+
 /// A JSON object on one line, in the order its fields are put.
 class spec_object {
   public:
-    explicit spec_object(std::string_view kind) { put("layer_type", spec_text(kind)); }
-    void put(const char* key, const std::string& value) {
+    explicit spec_object(std::string_view kind) { put("layer_type", kind); }
+    template <class T>
+    void put(const char* key, const T& value) {
         (text_ += text_.empty() ? "{\"" : ",\"") += key;
-        (text_ += "\":") += value;
+        (text_ += "\":") += spec_text(value);
+    }
+    template <class T>
+    void put(const char* key, const std::optional<T>& value) {
+        if (value) put(key, *value);
     }
     std::string text() const { return text_ + "}"; }
 
@@ -54,100 +64,91 @@ class spec_object {
     std::string text_;
 };
 
-template <class T>
-void put(spec_object& out, const char* key, const std::optional<T>& value) {
-    if (value) out.put(key, spec_text(*value));
-}
-
 inline void write_fields(spec_object& out, const spec::head& l) {
-    put(out, "kernel_size", l.kernel_size);
-    put(out, "stride", l.stride);
+    out.put("kernel_size", l.kernel_size);
+    out.put("stride", l.stride);
 }
 
 inline void write_fields(spec_object& out, const spec::conv& l) {
-    out.put("kernel_size", spec_text(l.kernel_size));
-    out.put("stride", spec_text(l.stride));
-    put(out, "groups", l.groups);
-    put(out, "residual", l.residual);
+    out.put("kernel_size", l.kernel_size);
+    out.put("stride", l.stride);
+    out.put("groups", l.groups);
+    out.put("residual", l.residual);
 }
 
-inline void put(spec_object& out, const spec::squeeze_rules& r) {
-    put(out, "se_ratio", r.se_ratio);
-    put(out, "se_from", r.se_from);
-    put(out, "se_divisor", r.se_divisor);
-    put(out, "se_round_limit", r.se_round_limit);
-    put(out, "se_act", r.se_act);
-    put(out, "se_gate", r.se_gate);
+inline void write_squeeze_rules(spec_object& out, const spec::squeeze_rules& r) {
+    out.put("se_ratio", r.se_ratio);
+    out.put("se_from", r.se_from);
+    out.put("se_divisor", r.se_divisor);
+    out.put("se_round_limit", r.se_round_limit);
+    out.put("se_act", r.se_act);
+    out.put("se_gate", r.se_gate);
 }
 
 inline void write_block(spec_object& out, const spec::expansion_base& l) {
-    out.put("kernel_size", spec_text(l.kernel_size));
-    out.put("stride", spec_text(l.stride));
-    put(out, "residual", l.residual);
-    put(out, "use_se", l.use_se);
-    put(out, l);
-    put(out, "se_channels", l.se_channels);
+    out.put("kernel_size", l.kernel_size);
+    out.put("stride", l.stride);
+    out.put("residual", l.residual);
+    out.put("use_se", l.use_se);
+    write_squeeze_rules(out, l);
+    out.put("se_channels", l.se_channels);
 }
 
 inline void write_fields(spec_object& out, const spec::expansion_base& l) {
     write_block(out, l);
-    out.put("expansion", spec_text(l.expansion));
-    put(out, "expansion_rounding", l.rounding);
-    put(out, "groups", l.groups);
+    out.put("expansion", l.expansion);
+    out.put("expansion_rounding", l.rounding);
+    out.put("groups", l.groups);
 }
 
 inline void write_fields(spec_object& out, const spec::separable& l) {
     write_block(out, l);
-    put(out, "space_to_depth", l.space_to_depth);
+    out.put("space_to_depth", l.space_to_depth);
 }
 
 inline void write_fields(spec_object& out, const spec::uib& l) {
     write_fields(out, static_cast<const spec::expansion_base&>(l));
-    put(out, "start_kernel_size", l.start_kernel_size);
+    out.put("start_kernel_size", l.start_kernel_size);
 }
 
 inline void write_fields(spec_object& out, const spec::irb& l) {
     write_fields(out, static_cast<const spec::expansion_base&>(l));
-    put(out, "skip_unit_expansion", l.skip_unit_expansion);
+    out.put("skip_unit_expansion", l.skip_unit_expansion);
 }
 
 inline void write_fields(spec_object& out, const spec::tail& l) {
-    put(out, "num_classes", l.num_classes);
-    put(out, "tail_form", l.form);
-    put(out, "num_mid_channels", l.mid_channels);
-    put(out, "pooled_norm", l.pooled_norm);
+    out.put("num_classes", l.num_classes);
+    out.put("tail_form", l.form);
+    out.put("num_mid_channels", l.mid_channels);
+    out.put("pooled_norm", l.pooled_norm);
 }
 
 } // namespace detail
 
 /// The list of layers as JSON text, one layer a line, repetitions written out.
 inline std::string write_spec(const spec::network& net) {
-    using detail::put;
-    using detail::spec_text;
     detail::spec_object data("data");
-    const extent2 size = net.data.resolution;
-    const std::string height = spec_text(size.height);
-    data.put("img_resolution", size.height == size.width ? height : "[" + height + "," + spec_text(size.width) + "]");
-    put(data, "distill", net.data.distill);
-    put(data, "naming", net.data.naming);
-    put(data, "padding", net.data.padding);
-    put(data, "bn_epsilon", net.data.bn_epsilon);
-    put(data, "expansion_rounding", net.data.rounding);
-    put(data, "skip_unit_expansion", net.data.skip_unit_expansion);
-    put(data, "act", net.data.act);
-    put(data, net.data.squeeze);
+    data.put("img_resolution", net.data.resolution);
+    data.put("distill", net.data.distill);
+    data.put("naming", net.data.naming);
+    data.put("padding", net.data.padding);
+    data.put("bn_epsilon", net.data.bn_epsilon);
+    data.put("expansion_rounding", net.data.rounding);
+    data.put("skip_unit_expansion", net.data.skip_unit_expansion);
+    data.put("act", net.data.act);
+    detail::write_squeeze_rules(data, net.data.squeeze);
     std::string text = "[\n  " + data.text();
     for (const spec::layer& layer : net.layers) {
         detail::spec_object out(spec::kind_name(layer));
         std::visit(
             [&](const auto& l) {
-                out.put("num_in_channels", spec_text(l.in_channels));
-                out.put("num_out_channels", spec_text(l.out_channels));
+                out.put("num_in_channels", l.in_channels);
+                out.put("num_out_channels", l.out_channels);
                 detail::write_fields(out, l);
-                put(out, "act", l.act);
-                put(out, "padding", l.padding);
-                put(out, "bn_epsilon", l.bn_epsilon);
-                put(out, "stage", l.stage);
+                out.put("act", l.act);
+                out.put("padding", l.padding);
+                out.put("bn_epsilon", l.bn_epsilon);
+                out.put("stage", l.stage);
             },
             layer);
         text += ",\n  " + out.text();

@@ -1,7 +1,7 @@
 // Pretrained weights converted to safetensors, and the note beside each that says what it was made of.
 #pragma once
 
-#include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/json_file.hpp>
 #include <gpunet/detail/object_reader.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
@@ -75,7 +75,7 @@ inline kept_weights read_note(const std::filesystem::path& note) {
     return k;
 }
 
-inline json to_json(const kept_weights& k) {
+inline ordered_json to_json(const kept_weights& k) {
     return {{"schema", 1},
             {"model", k.model},
             {"sha256", k.sha256},
@@ -88,11 +88,7 @@ inline json to_json(const kept_weights& k) {
             {"when", k.when}};
 }
 
-inline void write_note(const kept_weights& k) {
-    atomic_file note(note_of(k.file));
-    note.write(to_json(k).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
-    note.commit();
-}
+inline void write_note(const kept_weights& k) { write_document(note_of(k.file), to_json(k)); }
 
 } // namespace detail
 

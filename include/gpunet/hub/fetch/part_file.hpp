@@ -1,8 +1,8 @@
 // The part of a download that has come, kept beside the file it will be.
 #pragma once
 
-#include <gpunet/atomic_file.hpp>
 #include <gpunet/detail/folder.hpp>
+#include <gpunet/detail/json_file.hpp>
 #include <gpunet/detail/object_reader.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/error.hpp>
@@ -82,9 +82,7 @@ class part_file {
                                    {"etag", v.etag},
                                    {"last_modified", v.last_modified},
                                    {"total", v.total ? ordered_json(*v.total) : ordered_json(nullptr)}};
-        atomic_file out(note_);
-        out.write(note.dump(2) + "\n");
-        out.commit();
+        write_document(note_, note);
         version_ = std::move(v);
     }
 

@@ -1,7 +1,7 @@
 // What is known of the sources that weights were fetched from: the digests of the first use, for one.
 #pragma once
 
-#include <gpunet/atomic_file.hpp>
+#include <gpunet/detail/json_file.hpp>
 #include <gpunet/detail/object_reader.hpp>
 #include <gpunet/detail/text_file.hpp>
 #include <gpunet/detail/utc_time.hpp>
@@ -127,9 +127,7 @@ class source_records {
     /// @throws io_error
     void write(const source_record& r) const {
         detail::make_folder(folder_);
-        atomic_file file(file_of(r.source));
-        file.write(detail::to_json(r).dump(1, ' ', false, detail::json::error_handler_t::replace) + "\n");
-        file.commit();
+        detail::write_document(file_of(r.source), detail::to_json(r));
     }
 
     void forget(const std::string& source) const {
