@@ -80,30 +80,6 @@ convolution_problem gated(element type, std::int64_t n) {
 
 constexpr element all_types[] = {element::float16, element::bfloat16, element::float32};
 
-class temporary_folder {
-  public:
-    temporary_folder() {
-        std::string name = (fs::temp_directory_path() / "gpunet-cudnn-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()));
-        path_ = name;
-    }
-    temporary_folder(const temporary_folder&) = delete;
-    temporary_folder& operator=(const temporary_folder&) = delete;
-    ~temporary_folder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    const fs::path& path() const { return path_; }
-    std::vector<fs::path> files() const {
-        std::vector<fs::path> found;
-        for (const auto& f : fs::directory_iterator(path_)) found.push_back(f.path());
-        return found;
-    }
-
-  private:
-    fs::path path_;
-};
-
 std::string read(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -342,7 +318,7 @@ TEST_CASE("where cuDNN has nothing, one line says for what, for which GPU, and o
 
 TEST_CASE("a plan on disk is loaded by the next store, a damaged or stale one is made again") {
     if (!have_cudnn()) return;
-    const temporary_folder folder;
+    const test::temporary_folder folder;
     const target t = target::offline("sm_90");
     const convolution_problem p = square(element::float16, 8, 64, 128, 28, 3, activation::relu);
     const plan_store_options o = {.directory = folder.path() / "plans", .order = preference::precompiled};
@@ -413,16 +389,16 @@ TEST_CASE("a plan on disk is loaded by the next store, a damaged or stale one is
 
 TEST_CASE("a cache that cannot be written is no error") {
     if (!have_cudnn()) return;
-    const temporary_folder folder;
+    const test::temporary_folder folder;
     write(folder.path() / "file", "");
     plan_store store(target::offline("sm_90"), {.directory = folder.path() / "file", .order = preference::precompiled});
     CHECK(store.get(square(element::float16, 1, 64, 64, 14, 1, activation::identity)).get().plan);
-    CHECK(folder.files().size() == 1);
+    CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("the tuner's fastest plan is kept, with its time") {
     if (!have_cudnn()) return;
-    const temporary_folder folder;
+    const test::temporary_folder folder;
     const target t = target::offline("sm_90");
     const convolution_problem p = square(element::float16, 1, 64, 128, 28, 3, activation::relu);
     std::atomic<int> at_once = 0, calls = 0;

@@ -1,5 +1,6 @@
 // The GPU backend where things go wrong: on the fake device only, which can be told to fail.
 #include "gpu_support.hpp"
+#include "temporary_folder.hpp"
 
 #include <gpunet/cpu.hpp>
 #include <gpunet/cuda/device.hpp>
@@ -57,12 +58,6 @@ gpunet::network<cudnn::backend<T>> make(cudnn::options o = gpu_test::uncached())
     const small& s = network_under_test();
     return {s.spec, s.weights, cudnn::backend<T>(o)};
 }
-
-struct directory {
-    std::filesystem::path path = std::filesystem::temp_directory_path() / "gpunet-test-plans";
-    directory() { std::filesystem::remove_all(path); }
-    ~directory() { std::filesystem::remove_all(path); }
-};
 
 } // namespace
 
@@ -201,22 +196,22 @@ TEST_CASE("GPU: too little memory is an error, not a crash") {
 
 TEST_CASE("GPU: plans and kernels are kept on disk, what is damaged there is made anew") {
     const clean_device device;
-    const directory cache;
+    const test::temporary_folder cache;
     const small& s = network_under_test();
     auto o = gpu_test::uncached();
-    o.cache = cache.path;
+    o.cache = cache.path();
     const auto scores = [&] { return make<half>(o)(s.images); };
     const auto count = [&](const char* call) { return gpunet_fake::report().calls_of(call); };
     const auto first = scores();
     const long compiled = count("nvrtcCompileProgram");
     CHECK(compiled > 0);
     std::size_t files = 0;
-    for (const auto& e : std::filesystem::recursive_directory_iterator(cache.path)) files += e.is_regular_file();
+    for (const auto& e : std::filesystem::recursive_directory_iterator(cache.path())) files += e.is_regular_file();
     CHECK(files > 5);
     const auto again = scores();
     CHECK(count("nvrtcCompileProgram") == compiled);
     CHECK(std::equal(first.elements().begin(), first.elements().end(), again.data()));
-    for (const auto& e : std::filesystem::recursive_directory_iterator(cache.path))
+    for (const auto& e : std::filesystem::recursive_directory_iterator(cache.path()))
         if (e.is_regular_file()) std::ofstream(e.path(), std::ios::trunc) << "damaged";
     const auto healed = scores();
     CHECK(count("nvrtcCompileProgram") == 2 * compiled);
@@ -227,10 +222,10 @@ TEST_CASE("GPU: plans and kernels are kept on disk, what is damaged there is mad
 
 TEST_CASE("GPU: tuning times cuDNN's engines on the device and keeps what was fastest") {
     const clean_device device;
-    const directory cache;
+    const test::temporary_folder cache;
     const small& s = network_under_test();
     auto o = gpu_test::uncached();
-    o.cache = cache.path;
+    o.cache = cache.path();
     o.tune = true;
     const auto net = make<float>(o);
     CHECK(relative_l2(net(s.images).elements(), s.expected.elements()) < 2e-5);

@@ -1,4 +1,5 @@
 #include "image_files.hpp"
+#include "temporary_folder.hpp"
 
 #include <gpunet/image/labels.hpp>
 #include <gpunet/image/topk.hpp>
@@ -25,22 +26,11 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 /// A text file that is gone when the test is over.
 class text_file {
   public:
-    explicit text_file(const std::string& text) : path_(std::filesystem::temp_directory_path() / name()) {
-        std::ofstream(path_, std::ios::binary) << text;
-    }
-    ~text_file() {
-        std::error_code ignored;
-        std::filesystem::remove(path_, ignored);
-    }
-    text_file(const text_file&) = delete;
-    text_file& operator=(const text_file&) = delete;
-    const std::filesystem::path& path() const { return path_; }
+    explicit text_file(const std::string& text) { std::ofstream(path(), std::ios::binary) << text; }
+    std::filesystem::path path() const { return folder_ / "labels.txt"; }
 
   private:
-    std::string name() const {
-        return "gpunet_labels_" + std::to_string(reinterpret_cast<std::uintptr_t>(this)) + ".txt";
-    }
-    std::filesystem::path path_;
+    test::temporary_folder folder_;
 };
 
 } // namespace

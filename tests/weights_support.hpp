@@ -1,8 +1,8 @@
-// What the tests of the weights readers share: the synthetic scheme, temporary folders, and writers of files both good
-// and malformed.
+// What the tests of the weights readers share: the synthetic scheme, and writers of files both good and malformed.
 #pragma once
 
 #include "message_of.hpp"
+#include "temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 #include <gpunet/error.hpp>
@@ -42,30 +42,6 @@ inline void write_file(const std::filesystem::path& path, std::string_view conte
     out.write(content.data(), static_cast<std::streamsize>(content.size()));
     REQUIRE(out.flush());
 }
-
-/// A folder of its own for a test, removed with all its content.
-class temporary_folder {
-  public:
-    temporary_folder() {
-        std::random_device random;
-        path_ = std::filesystem::temp_directory_path() /
-                ("gpunet-test-" + std::to_string(random()) + std::to_string(random()));
-        std::filesystem::create_directory(path_);
-    }
-    temporary_folder(const temporary_folder&) = delete;
-    temporary_folder& operator=(const temporary_folder&) = delete;
-    ~temporary_folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    std::filesystem::path operator/(const char* name) const { return path_ / name; }
-    std::size_t entries() const {
-        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-    }
-
-  private:
-    std::filesystem::path path_;
-};
 
 using gpunet_test::message_of;
 
