@@ -396,42 +396,71 @@ TEST_CASE("a cache that cannot be written is no error") {
     CHECK(folder.entries() == 1);
 }
 
-TEST_CASE("the tuner's fastest plan is kept, with its time") {
+TEST_CASE("the plan that is fastest in the trial is kept, with its time") {
     if (!have_cudnn()) return;
     const test::temporary_folder folder;
     const target t = target::offline("sm_90");
     const convolution_problem p = square(element::float16, 1, 64, 128, 28, 3, activation::relu);
     std::atomic<int> at_once = 0, calls = 0;
     std::string best_knobs;
-    plan_store_options o = {.directory = folder.path(), .order = preference::precompiled, .candidates = 5};
-    o.tuner = [&](const plan& candidate) -> double {
+    plan_store_options o = {
+        .directory = folder.path(), .order = preference::precompiled, .tune = true, .candidates = 5};
+    o.trial = [&](const plan& candidate) -> trial_result {
         CHECK(++at_once == 1);
         const int call = ++calls;
         if (call == 3) best_knobs = candidate.knobs();
         --at_once;
-        if (call == 2) throw gpunet::cuda_error("cudaErrorLaunchFailure");
-        return call == 3 ? 2.5 : 10 + call;
+        if (call == 2) return {.refused = "execution failed"};
+        return {.microseconds = call == 3 ? 2.5 : 10 + call};
     };
     const auto tuned = plan_store(t, o).get(p).get();
     REQUIRE(tuned.plan);
-    CHECK(calls == 5);
+    CHECK(calls == 6);
     CHECK(tuned.microseconds == 2.5);
     CHECK(tuned.plan->knobs() == best_knobs);
     const auto loaded = plan_store(t, o).get(p).get();
-    CHECK(calls == 5);
+    CHECK(calls == 6);
     CHECK(loaded.from_disk);
     CHECK(loaded.microseconds == 2.5);
     CHECK(loaded.plan->knobs() == best_knobs);
     // An untuned choice is another file.
     plan_store_options plain = o;
-    plain.tuner = nullptr;
+    plain.tune = false;
     CHECK_FALSE(plan_store(t, plain).get(p).get().from_disk);
-    // No candidate can be timed.
-    plan_store_options broken = {.order = preference::precompiled, .candidates = 2};
-    broken.tuner = [](const plan&) -> double { throw gpunet::cuda_error("out of order"); };
-    const auto none = plan_store(t, broken).get(p).get();
+}
+
+TEST_CASE("untuned, the first plan that passes the trial is taken") {
+    if (!have_cudnn()) return;
+    const target t = target::offline("sm_90");
+    const convolution_problem p = square(element::float16, 1, 64, 128, 28, 3, activation::relu);
+    int calls = 0;
+    plan_store_options o = {.order = preference::precompiled};
+    o.trial = [&](const plan&) -> trial_result { return {.refused = ++calls == 3 ? "" : "out of order"}; };
+    const auto found = plan_store(t, o).get(p).get();
+    CHECK(calls == 3);
+    REQUIRE(found.plan);
+    const auto third = candidates(t, p, 3, preference::precompiled).at(2);
+    CHECK(found.plan->engine() == third->engine());
+    CHECK(found.plan->knobs() == third->knobs());
+    CHECK(found.microseconds == 0);
+
+    const auto none = plan_store(t, o).get(p).get(); // the third call is over
     CHECK(none.plan == nullptr);
     CHECK_THAT(none.reason, Contains(p.text()) && Contains("out of order"));
+
+    // What is not a plan's fault is no reason to take another, and is forgotten.
+    bool memory = false;
+    o.trial = [&](const plan&) -> trial_result {
+        ++calls;
+        if (!memory) throw gpunet::cuda_error("cudaMalloc: out of memory");
+        return {};
+    };
+    plan_store store(t, o);
+    calls = 0;
+    CHECK_THAT(message_of<gpunet::cuda_error>([&] { store.get(p).get(); }), Contains("out of memory"));
+    CHECK(calls == 1);
+    memory = true;
+    CHECK(store.get(p).get().plan);
 }
 
 TEST_CASE("threads ask one store for equal and different plans, each is made once") {
@@ -439,11 +468,11 @@ TEST_CASE("threads ask one store for equal and different plans, each is made onc
     const target t = target::offline("sm_90");
     std::mutex access;
     std::map<std::string, int> made;
-    plan_store_options o = {.order = preference::precompiled, .threads = 8, .candidates = 1};
-    o.tuner = [&](const plan& p) {
+    plan_store_options o = {.order = preference::precompiled, .threads = 8};
+    o.trial = [&](const plan& p) -> trial_result {
         const std::scoped_lock lock(access);
         ++made[p.problem().text()];
-        return 1.0;
+        return {};
     };
     plan_store store(t, o);
     constexpr int problems = 24, askers = 8;

@@ -4,6 +4,7 @@
 
 #include <gpunet/cpu.hpp>
 #include <gpunet/cuda/device.hpp>
+#include <gpunet/cuda/stream.hpp>
 #include <gpunet/weights/synthetic.hpp>
 
 #include <fake_device.hpp>
@@ -11,11 +12,13 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace test_gpu_faults { // tests of a program are compiled together
@@ -72,7 +75,10 @@ TEST_CASE("GPU: what cuDNN cannot fuse or do is done by our kernels, with the sa
                        {"relu", "plan", ", then kernel pointwise"},
                        {"", "heuristics", "kernel convolution"},
                        {"", "plan", "kernel convolution"},
-                       {"residual", "plan", "kernel convolution"}};
+                       {"residual", "plan", "kernel convolution"},
+                       {"engine=4", "execution", "cuDNN engine 3, run-time compiled"},
+                       {"swish", "execution", ", then kernel pointwise"},
+                       {"", "execution", "kernel convolution"}};
     for (const auto& c : cases) {
         INFO("refused: '" << c.refused << "' at " << c.stage);
         gpunet_fake::reset();
@@ -234,6 +240,60 @@ TEST_CASE("GPU: tuning times cuDNN's engines on the device and keeps what was fa
     CHECK(relative_l2(make<float>(o)(s.images).elements(), s.expected.elements()) < 2e-5);
     CHECK(gpunet_fake::report().graph_launches - launches <= 2); // and now knows
     CHECK(gpunet_fake::report().faults == std::vector<std::string>{});
+}
+
+TEST_CASE("GPU: networks are made side by side, though a handle of cuDNN and a capture do not go together") {
+    const clean_device device;
+    const small& s = network_under_test();
+    {
+        std::vector<std::thread> threads;
+        std::atomic<int> right = 0;
+        for (int t = 0; t < 6; ++t)
+            threads.emplace_back([&] {
+                for (int i = 0; i < 3; ++i) try {
+                        right += relative_l2(make<float>()(s.images).elements(), s.expected.elements()) < 2e-5;
+                    } catch (const gpunet::error&) { // counted by its absence
+                    }
+            });
+        for (std::thread& t : threads) t.join();
+        CHECK(right == 18);
+    }
+    CHECK(gpunet_fake::report().faults == std::vector<std::string>{});
+}
+
+TEST_CASE("GPU: a context is made while another thread captures a stream of its own, in the strictest mode") {
+    const clean_device device;
+    const small& s = network_under_test();
+    const auto net = make<float>();
+    const gpunet::context first(net, {.batch = 2});
+    const gpunet::cuda::stream stream;
+    REQUIRE(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal) == cudaSuccess);
+    std::thread([&] {
+        gpunet::context second(net, {.batch = 2});
+        CHECK(relative_l2(second.run(s.images.elements()).elements(), s.expected.elements()) < 2e-5);
+    }).join();
+    cudaGraph_t graph = nullptr;
+    REQUIRE(cudaStreamEndCapture(stream.get(), &graph) == cudaSuccess);
+    CHECK(cudaGraphDestroy(graph) == cudaSuccess);
+    CHECK(gpunet_fake::report().faults == std::vector<std::string>{});
+}
+
+TEST_CASE("GPU: why cuDNN does not do a convolution is said") {
+    const clean_device device;
+    gpunet_fake::refuse("", "execution");
+    {
+        const auto net = make<float>();
+        const gpunet::context context(net, {.batch = 2});
+        const auto steps = context.steps();
+        CHECK(std::any_of(steps.begin(), steps.end(), [](const gpunet::layer_step& step) {
+            return step.info.status.starts_with("ready; ") &&
+                   step.info.status.find("has no plan") != std::string::npos &&
+                   step.info.status.find("a test refuses") != std::string::npos;
+        }));
+    }
+    gpunet_fake::reset();
+    gpunet_fake::fail("cudnnCreate", 2, 4000); // one to plan with
+    CHECK_THROWS_AS(gpunet::context(make<float>(), {.batch = 2}), gpunet::cudnn_error);
 }
 
 TEST_CASE("GPU: kernels start early only where it was asked for") {

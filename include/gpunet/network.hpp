@@ -281,8 +281,8 @@ class context {
     }
 
     /// Starts a run on the context's stream and returns: for devices with a memory of their own. Both pointers may be
-    /// to the device's memory or the host's, and must stay valid until the stream has done the work. Runs of one
-    /// context follow each other.
+    /// to the device's memory or the host's, and must stay valid until the stream has done the work; for ordinary
+    /// memory of the host, which is not page-locked, CUDA may wait. Runs of one context follow each other.
     /// @param images  input_shape(); null: they are in device_input() already
     /// @param scores  output_shape(); null: they are read from device_scores(), or there are none
     void enqueue(const float* images, float* scores) requires device_memory<typename B::memory> {

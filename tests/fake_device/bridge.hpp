@@ -31,6 +31,7 @@ struct bridge {
     void (*planned)(const std::string& graph);
     std::size_t (*cudnn_version)();
     bool (*in_place_residual)();
+    bool (*spoils_capture)(const char* function);
 };
 
 inline const bridge* find_bridge() {

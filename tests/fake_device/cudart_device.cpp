@@ -90,7 +90,7 @@ extern "C" cudaError_t cudaRuntimeGetVersion(int* version) {
 extern "C" cudaError_t cudaDeviceSynchronize() {
     GPUNET_FAKE_ENTER(cudaDeviceSynchronize);
     if (const cudaError_t status = device_status()) return result(status);
-    if (unsafe_in_capture("cudaDeviceSynchronize")) return result(cudaErrorStreamCaptureUnsupported);
+    if (spoils_capture("cudaDeviceSynchronize")) return result(cudaErrorStreamCaptureUnsupported);
     synchronize_device(current_device);
     const std::scoped_lock hold(the().lock);
     const auto broken = the().broken.find(current_device);

@@ -121,18 +121,32 @@ std::optional<int> stream_device(cudaStream_t stream) {
     return found ? std::optional(found->device) : std::nullopt;
 }
 
-bool unsafe_in_capture(const char* function) {
+namespace {
+
+thread_local cudaStreamCaptureMode interaction = cudaStreamCaptureModeGlobal;
+
+template <class Predicate>
+bool invalidate(const char* function, Predicate&& concerned) {
     const std::scoped_lock hold(the().lock);
-    bool unsafe = false;
+    bool any = false;
     for (const auto& weak : captures())
-        if (const auto c = weak.lock();
-            c && c->mode != cudaStreamCaptureModeRelaxed &&
-            (c->mode == cudaStreamCaptureModeGlobal || c->thread == std::this_thread::get_id())) {
-            c->invalid = true;
-            unsafe = true;
-        }
-    if (unsafe) fault(std::string(function) + " while a stream is capturing");
-    return unsafe;
+        if (const auto c = weak.lock(); c && concerned(*c)) c->invalid = any = true;
+    if (any) fault(std::string(function) + " while a stream is capturing");
+    return any;
+}
+
+} // namespace
+
+bool unsafe_in_capture(const char* function) {
+    return invalidate(function, [](const capture& c) {
+        if (c.thread == std::this_thread::get_id())
+            return c.mode != cudaStreamCaptureModeRelaxed && interaction != cudaStreamCaptureModeRelaxed;
+        return c.mode == cudaStreamCaptureModeGlobal && interaction == cudaStreamCaptureModeGlobal;
+    });
+}
+
+bool spoils_capture(const char* function) {
+    return invalidate(function, [](const capture& c) { return c.origin->device == current_device; });
 }
 
 cudaError_t enqueue(cudaStream_t handle, std::string what, std::function<void()> work) {
@@ -229,6 +243,12 @@ extern "C" cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCapt
     *status = !stream->capturing           ? cudaStreamCaptureStatusNone
               : stream->capturing->invalid ? cudaStreamCaptureStatusInvalidated
                                            : cudaStreamCaptureStatusActive;
+    return cudaSuccess;
+}
+
+extern "C" cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+    GPUNET_FAKE_ENTER(cudaThreadExchangeStreamCaptureMode);
+    std::swap(*mode, interaction);
     return cudaSuccess;
 }
 
@@ -342,6 +362,15 @@ extern "C" cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
     GPUNET_FAKE_ENTER(cudaGraphDestroy);
     delete graph;
     alive("cudaGraph", -1);
+    return cudaSuccess;
+}
+
+extern "C" cudaError_t cudaGraphUpload(cudaGraphExec_t executable, cudaStream_t handle) {
+    GPUNET_FAKE_ENTER(cudaGraphUpload);
+    const auto stream = resolve(handle);
+    if (!stream) return bad_stream("cudaGraphUpload");
+    if (stream->device != executable->device || stream->capturing)
+        return refuse_call(cudaErrorInvalidValue, "cudaGraphUpload: to a stream of another device, or one captured");
     return cudaSuccess;
 }
 

@@ -83,7 +83,7 @@ void fail(const std::string& function, long nth, int status);
 /// (no engine is offered), "plan" (engines are offered and do not finalise), "execution". Descriptions look like
 ///     conv half n=1 x=1x16x8x8 w=32x16x3x3 stride=2x2 padding=0,1,0,1 groups=1 residual bias swish
 ///     matmul bfloat16 n=8 x=8x49x96 w=1x96x24 gate bias
-/// with, at the stage "plan", a last word "engine=1".
+/// with, at the stages "plan" and "execution", a last word "engine=1".
 void refuse(const std::string& words, const std::string& stage = "heuristics");
 
 /// The descriptions of all plans finalised so far, in order.

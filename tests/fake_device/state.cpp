@@ -270,7 +270,8 @@ extern "C" const bridge* gpunet_fake_bridge() {
                                alive,
                                planned_one,
                                cudnn_version,
-                               in_place_residual};
+                               in_place_residual,
+                               spoils_capture};
     return &all;
 }
 

@@ -95,6 +95,10 @@ void synchronize_device(int device);
 /// Whether this thread may not call what a capture cannot stand; invalidates the capture.
 bool unsafe_in_capture(const char* function);
 
+/// Whether nothing may wait for the whole current device, because a stream of it is captured, in whatever mode;
+/// invalidates that capture.
+bool spoils_capture(const char* function);
+
 } // namespace gpunet_fake
 
 /// Begins an entry point: counts it, and gives way to injected failures.

@@ -18,6 +18,7 @@ namespace detail {
 template <cudaError_t (*Free)(void*)>
 void free_on(int device, void* data) noexcept {
     if (data == nullptr) return;
+    const beside_captures calls;
     int before = device;
     static_cast<void>(cudaGetDevice(&before));
     if (before != device) static_cast<void>(cudaSetDevice(device));

@@ -148,7 +148,22 @@ inline int current_device() {
     return ordinal;
 }
 
-/// For its lifetime that GPU is the calling thread's current one.
+/// For its lifetime what the calling thread does, allocating and loading too, spoils no other thread's capture of a
+/// stream, not even one in the mode cudaStreamCaptureModeGlobal.
+class beside_captures {
+  public:
+    beside_captures() noexcept { exchange(); }
+    beside_captures(const beside_captures&) = delete;
+    beside_captures& operator=(const beside_captures&) = delete;
+    ~beside_captures() { exchange(); }
+
+  private:
+    void exchange() noexcept { static_cast<void>(cudaThreadExchangeStreamCaptureMode(&other_)); }
+
+    cudaStreamCaptureMode other_ = cudaStreamCaptureModeThreadLocal; // then the one the thread had before
+};
+
+/// For its lifetime that GPU is the calling thread's current one; other threads' captures go on.
 class device_scope {
   public:
     /// @throws cuda_error
@@ -164,6 +179,7 @@ class device_scope {
     }
 
   private:
+    beside_captures calls_;
     int before_;
     bool changed_;
 };

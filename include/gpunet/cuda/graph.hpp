@@ -7,21 +7,30 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <type_traits>
 #include <utility>
 
 namespace gpunet::cuda {
+
+/// Shared by those who capture, held alone by those who wait for a whole device: each would fail beside the other.
+inline std::shared_mutex& capturing() {
+    static std::shared_mutex m;
+    return m;
+}
 
 /// Owner of a CUDA graph that is ready to run.
 class executable_graph {
   public:
     /// Captures what `work()` puts into the stream, none of which runs. `work` must allocate nothing on the device,
     /// wait for nothing, and have launched each of its kernels before; it may be called again. Only this thread's calls
-    /// are watched, so that other threads may use CUDA meanwhile; but they may not wait for the whole device.
+    /// are watched, so that other threads may use CUDA meanwhile; but they may not wait for the whole device, unless
+    /// they hold `capturing()`, which `work` must not ask for.
     /// @throws what `work` throws, after the capture is ended; cuda_error
     template <class Work>
     static executable_graph capture(cudaStream_t stream, Work&& work) {
-        // A thread that waits for the whole device meanwhile spoils a capture; destroying a cuDNN handle does that.
+        const std::shared_lock beside_others(capturing());
         for (int left = 3;; --left) {
             check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
             cudaGraph_t captured = nullptr;
@@ -36,7 +45,7 @@ class executable_graph {
             }
             const cudaError_t status = cudaStreamEndCapture(stream, &captured);
             const graph_owner owner(captured);
-            if (status == cudaErrorStreamCaptureInvalidated && left > 1) {
+            if (status == cudaErrorStreamCaptureInvalidated && left > 1) { // a thread of the application waited
                 static_cast<void>(cudaGetLastError());
                 continue;
             }
@@ -55,6 +64,9 @@ class executable_graph {
     ~executable_graph() {
         if (handle_ != nullptr) static_cast<void>(cudaGraphExecDestroy(handle_));
     }
+
+    /// Brings it to the device, which otherwise its first launch does. @throws cuda_error
+    void upload(cudaStream_t stream) const { check(cudaGraphUpload(handle_, stream), "cudaGraphUpload"); }
 
     /// Puts the work into the stream and does not wait; one launch of a graph runs after the other. @throws cuda_error
     void launch(cudaStream_t stream) const { check(cudaGraphLaunch(handle_, stream), "cudaGraphLaunch"); }

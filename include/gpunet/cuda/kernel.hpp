@@ -28,7 +28,9 @@ class kernel_module {
     kernel_module(const kernel_module&) = delete;
     kernel_module& operator=(const kernel_module&) = delete;
     ~kernel_module() {
-        if (library_ != nullptr) static_cast<void>(cudaLibraryUnload(library_));
+        if (library_ == nullptr) return;
+        const beside_captures calls;
+        static_cast<void>(cudaLibraryUnload(library_));
     }
 
     /// The function of that name (declared extern "C"). @throws cuda_error naming it

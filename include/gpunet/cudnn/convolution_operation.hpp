@@ -109,6 +109,7 @@ class convolution_operation final : public operation {
             if (plan_->status() != plan_status::ready) i.status = "compiled, not loaded";
         } else {
             i.implementation = "kernel convolution";
+            if (!reason_.empty()) i.status += "; " + reason_;
         }
         if (sum_) i.implementation += ", then kernel pointwise";
         return i;
@@ -138,11 +139,15 @@ class convolution_operation final : public operation {
     /// for the kernel that does any convolution.
     void resolve() const {
         std::call_once(resolved_, [&] {
-            if (future_.valid()) plan_ = future_.get().plan;
+            const auto plan_of = [this](const std::shared_future<stored_plan>& found) {
+                plan_ = found.get().plan;
+                reason_ = found.get().reason;
+            };
+            if (future_.valid()) plan_of(future_);
             if (!plan_ && future_.valid() && problem_.act != activation::identity) {
                 convolution_problem plain = problem_;
                 plain.act = activation::identity;
-                plan_ = session_.plans().get(plain).get().plan;
+                plan_of(session_.plans().get(plain));
                 if (plan_) {
                     cuda::kernels::pointwise p = output_map();
                     p.act = problem_.act;
@@ -230,6 +235,7 @@ class convolution_operation final : public operation {
     std::shared_future<stored_plan> future_;
     mutable std::once_flag resolved_;
     mutable std::shared_ptr<const plan> plan_;
+    mutable std::string reason_; // that there is none
     mutable std::optional<cuda::kernels::pointwise> after_, sum_;
     mutable std::optional<cuda::kernels::convolution> direct_;
     mutable pending_module module_, sum_module_;

@@ -4,6 +4,7 @@
 #include <gpunet/cuda/buffer.hpp>
 #include <gpunet/cuda/device.hpp>
 #include <gpunet/cuda/error.hpp>
+#include <gpunet/cuda/stream.hpp>
 #include <gpunet/cudnn/session.hpp>
 
 #include <cuda_runtime_api.h>
@@ -50,10 +51,11 @@ class device_weights {
             const std::vector<std::byte> values = make();
             const cuda::device_scope scope(device);
             auto buffer = std::make_shared<cuda::device_buffer>(values.size());
-            // From pageable memory: the call returns when the values have been read.
-            cuda::check(cudaMemcpyAsync(buffer->data(), values.data(), values.size(), cudaMemcpyHostToDevice, nullptr),
-                        "cudaMemcpyAsync");
-            cuda::check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+            const cuda::stream stream; // the default stream would wait for the application's, and spoil their captures
+            cuda::check(
+                cudaMemcpyAsync(buffer->data(), values.data(), values.size(), cudaMemcpyHostToDevice, stream.get()),
+                "cudaMemcpyAsync");
+            stream.synchronize();
             return buffer;
         };
         return items_.emplace(name, s.workers().run(std::move(task)).share()).first->second;

@@ -42,9 +42,11 @@ struct engine {
 };
 
 /// Whether a problem's accuracy allows an engine: float32 sums always, the same result at each run, and without tf32
-/// float32 factors too, which tensor cores round.
+/// float32 factors too, which tensor cores round. Transforms of large tiles lose digits in every type.
 inline bool allowed(const engine& e, const convolution_problem& p) {
     if (e.notes(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) || e.notes(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) ||
+        e.notes(CUDNN_NUMERICAL_NOTE_FFT) || e.notes(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6) ||
+        e.notes(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13) ||
         e.notes(CUDNN_BEHAVIOR_NOTE_REQUIRES_FILTER_INT8x32_REORDER) ||
         e.notes(CUDNN_BEHAVIOR_NOTE_REQUIRES_BIAS_INT8x32_REORDER))
         return false;

@@ -39,6 +39,9 @@ struct layout {
     }
     /// Where the sums that follow a map begin.
     std::size_t sums_offset() const noexcept { return kind == form::map ? (map_bytes() + 255) / 256 * 256 : 0; }
+    /// Small workspaces, in which engines keep descriptors of their tensors: they share no memory, so that what one run
+    /// leaves there is what the next writes.
+    bool lasting() const { return kind == form::bytes && bytes() <= 4096; }
     std::size_t bytes() const {
         const std::size_t sums = static_cast<std::size_t>(batch * rows * padded(what.channels)) * 4;
         switch (kind) {

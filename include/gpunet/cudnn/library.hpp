@@ -1,6 +1,7 @@
 // cuDNN 9, opened when a program first asks for it: nothing is linked, so a program also starts where it is missing.
 #pragma once
 
+#include <gpunet/cuda/graph.hpp>
 #include <gpunet/cuda/library_paths.hpp>
 #include <gpunet/cuda/nvrtc.hpp>
 #include <gpunet/cuda/shared_library.hpp>
@@ -129,11 +130,13 @@ class library {
     decltype(&::cudnnGetLastErrorString) last_error_string_ = nullptr;
 };
 
-/// A cuDNN handle of the calling thread's current device. Only one thread may use it at a time.
+/// A cuDNN handle of the calling thread's current device. Only one thread may use it at a time. Made and destroyed
+/// while nothing of ours is captured: both wait for the device.
 class handle {
   public:
     /// @throws cudnn_error, for one where there is no device
     explicit handle(std::shared_ptr<const library> l) : library_(std::move(l)) {
+        const std::unique_lock alone(cuda::capturing());
         library_->check(library_->create(&handle_), "cudnnCreate");
     }
     handle(handle&& other) noexcept
@@ -144,7 +147,9 @@ class handle {
         return *this;
     }
     ~handle() {
-        if (handle_) static_cast<void>(library_->destroy(handle_));
+        if (!handle_) return;
+        const std::unique_lock alone(cuda::capturing());
+        static_cast<void>(library_->destroy(handle_));
     }
 
     cudnnHandle_t get() const noexcept { return handle_; }

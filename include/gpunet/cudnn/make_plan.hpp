@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -101,22 +102,27 @@ class plan_maker {
 };
 
 /// Tries engine after engine; one that fails is skipped.
-/// @param most  of plans wanted
-/// @param why   if given, gets a line that says why there is none: operation, shapes, types, capability, version
-/// @throws argument_error for a problem that contradicts itself
+/// @param most    of plans wanted
+/// @param why     if given, gets a line that says why there is none: operation, shapes, types, capability, version
+/// @param refuse  if given, asked of each plan made; what it says unless it is empty is why that plan is skipped
+/// @throws argument_error for a problem that contradicts itself; what target::session throws; what `refuse` throws, but
+///         cudnn_error
 inline std::vector<std::shared_ptr<const plan>> candidates(const target& t, const convolution_problem& p,
                                                            std::size_t most, preference order = preference::heuristic,
-                                                           std::string* why = nullptr) {
+                                                           std::string* why = nullptr,
+                                                           const std::function<std::string(const plan&)>& refuse = {}) {
     validate(p);
     std::vector<std::shared_ptr<const plan>> plans;
     std::string reasons;
+    const plan_maker maker(t, p);
     try {
-        const plan_maker maker(t, p);
         std::set<std::string> seen; // reasons, each told once
         for (const engine& e : maker.proposals(order)) {
             if (plans.size() == most) break;
             std::string reason;
-            if (auto made = maker.make(e, reason))
+            auto made = maker.make(e, reason);
+            if (made && refuse) reason = refuse(*made);
+            if (made && reason.empty())
                 plans.push_back(std::move(made));
             else if (seen.insert(reason).second && seen.size() <= 3)
                 reasons += "; " + reason;
@@ -130,7 +136,7 @@ inline std::vector<std::shared_ptr<const plan>> candidates(const target& t, cons
     return plans;
 }
 
-/// Of the first engine that makes one. @throws argument_error for a problem that contradicts itself
+/// Of the first engine that makes one. @throws as `candidates` does
 inline plan_result first_plan(const target& t, const convolution_problem& p, preference order = preference::heuristic) {
     plan_result result;
     const auto plans = candidates(t, p, 1, order, &result.reason);

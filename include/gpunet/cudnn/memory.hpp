@@ -76,7 +76,10 @@ class memory {
     void prepare(Emit&& emit) {
         emit();
         cuda::check(cudaStreamSynchronize(own_->get()), "cudaStreamSynchronize");
-        if (device_->options().graph) graph_ = cuda::executable_graph::capture(own_->get(), emit);
+        if (!device_->options().graph) return;
+        graph_ = cuda::executable_graph::capture(own_->get(), emit);
+        graph_->upload(own_->get());
+        cuda::check(cudaStreamSynchronize(own_->get()), "cudaStreamSynchronize");
     }
     template <class Emit>
     void replay(Emit&& emit) {

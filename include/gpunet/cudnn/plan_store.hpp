@@ -9,34 +9,42 @@
 #include <gpunet/cudnn/worker_pool.hpp>
 #include <gpunet/error.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <future>
-#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace gpunet::cudnn {
 
 /// What a store answers.
 struct stored_plan : plan_result {
-    double microseconds = 0; // as the tuner measured it; 0 where it was not asked
+    double microseconds = 0; // as the trial measured it; 0 where it did not
     bool from_disk = false;
 };
 
-/// Times a plan on the device. Called from one thread at a time; what it throws removes the candidate.
-using tuner = std::function<double(const plan&)>;
+struct trial_result {
+    std::string refused{};   // one line that says why the plan cannot be used; empty: it can
+    double microseconds = 0; // of a run; 0 where it was not timed
+};
+
+/// Runs a plan on the device. Called from one thread at a time.
+/// @throws what is not the plan's fault: no memory, a device that is lost
+using trial = std::function<trial_result(const plan&)>;
 
 struct plan_store_options {
     std::filesystem::path directory = {}; // created when the first file is written; empty: in memory alone
     preference order = preference::heuristic;
-    int threads = 0; // that make plans; 0: as many as the machine runs at once, up to 16
-    cudnn::tuner tuner = nullptr;
-    std::size_t candidates = 8; // timed for each problem, where there is a tuner
+    int threads = 0;              // that make plans; 0: as many as the machine runs at once, up to 16
+    cudnn::trial trial = nullptr; // that a plan must pass; null: every plan is taken
+    bool tune = false;            // take the fastest in the trial, not the first that passes
+    std::size_t candidates = 8;   // to choose the fastest of
 };
 
 /// May be used from several threads at a time. A file that is damaged, or made by another cuDNN, driver or GPU, is
@@ -49,11 +57,22 @@ class plan_store {
     const cudnn::target& target() const noexcept { return target_; }
 
     /// Begins to make the plan unless it was asked for before. The future holds argument_error for a problem that
-    /// contradicts itself.
+    /// contradicts itself, or what the trial threw; after that the next request begins anew.
     std::shared_future<stored_plan> get(const convolution_problem& p) {
         const std::scoped_lock lock(access_);
         const auto [at, added] = plans_.try_emplace(p.text());
-        if (added) at->second = workers_.run([this, p] { return make(p); }).share();
+        if (added)
+            at->second = workers_
+                             .run([this, p] {
+                                 try {
+                                     return make(p);
+                                 } catch (...) {
+                                     const std::scoped_lock forget(access_);
+                                     plans_.erase(p.text());
+                                     throw;
+                                 }
+                             })
+                             .share();
         return at->second;
     }
 
@@ -62,9 +81,10 @@ class plan_store {
         validate(p);
         const std::string key = target_.key() + "; " + p.text() +
                                 (options_.order == preference::precompiled ? "; precompiled first" : "") +
-                                (options_.tuner ? "; tuned" : "");
+                                (tuned() ? "; tuned" : "");
         stored_plan result;
         if (const auto record = files_.read(key)) {
+            const std::scoped_lock one_by_one(loading_); // quick; side by side each would need a handle of its own
             try {
                 result.plan = from_record(target_, p, *record);
                 result.microseconds = record->microseconds;
@@ -73,8 +93,8 @@ class plan_store {
             } catch (const cudnn_error&) { // made anew
             }
         }
-        if (options_.tuner)
-            tune(p, result);
+        if (options_.trial)
+            choose(p, result);
         else
             static_cast<plan_result&>(result) = first_plan(target_, p, options_.order);
         if (result.plan && result.plan->status() == plan_status::ready)
@@ -82,32 +102,30 @@ class plan_store {
         return result;
     }
 
-    void tune(const convolution_problem& p, stored_plan& result) {
-        const auto all = candidates(target_, p, options_.candidates, options_.order, &result.reason);
-        double best = std::numeric_limits<double>::infinity();
-        std::string failed;
-        for (const auto& candidate : all) {
-            if (candidate->status() != plan_status::ready) continue;
-            try {
-                const std::scoped_lock lock(tuning_);
-                const double time = options_.tuner(*candidate);
-                if (!(time < best)) continue;
-                best = time;
-                result.plan = candidate;
-            } catch (const error& e) {
-                failed = e.what();
-            }
-        }
-        if (result.plan)
-            result.microseconds = best;
-        else if (!all.empty())
-            result.reason = p.text() + ": no candidate could be timed" + (failed.empty() ? "" : ": " + failed);
+    bool tuned() const noexcept { return options_.trial && options_.tune; }
+
+    /// Of the plans that pass the trial, the first or the fastest.
+    void choose(const convolution_problem& p, stored_plan& result) {
+        std::vector<double> times;
+        const auto refuse = [&](const plan& candidate) -> std::string {
+            if (candidate.status() != plan_status::ready) return candidate.engine() + ": compiled, not loaded";
+            const std::scoped_lock lock(trying_);
+            trial_result tried = options_.trial(candidate);
+            if (tried.refused.empty()) times.push_back(tried.microseconds);
+            return std::move(tried.refused);
+        };
+        const auto all =
+            candidates(target_, p, tuned() ? options_.candidates : 1, options_.order, &result.reason, refuse);
+        if (all.empty()) return;
+        const auto best = std::min_element(times.begin(), times.end());
+        result.plan = all[static_cast<std::size_t>(best - times.begin())];
+        result.microseconds = *best;
     }
 
     cudnn::target target_;
     plan_store_options options_;
     plan_files files_;
-    std::mutex access_, tuning_;
+    std::mutex access_, loading_, trying_;
     std::map<std::string, std::shared_future<stored_plan>> plans_;
     worker_pool workers_; // last: its threads end before what they use
 };

@@ -10,7 +10,7 @@
 #include <gpunet/cudnn/plan.hpp>
 #include <gpunet/cudnn/plan_store.hpp>
 #include <gpunet/cudnn/target.hpp>
-#include <gpunet/cudnn/tuner.hpp>
+#include <gpunet/cudnn/trial.hpp>
 #include <gpunet/cudnn/worker_pool.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/cache.hpp>
@@ -36,7 +36,7 @@ struct options {
     bool tf32 = false;         // float32 only: tensor cores round the factors of products to 10 bits
     bool graph = true;         // record a context's work as a CUDA graph, launched as one
     bool tune = false;         // time cuDNN's engines here and keep the fastest, instead of trusting its heuristics
-    bool programmatic = false; // let a kernel of ours start while the one before it ends
+    bool programmatic = false; // let a kernel of ours start while the one before it ends: from sm_90 on
     preference order = preference::heuristic;
     /// Compiled kernels and plans are kept here; empty: in memory only.
     std::filesystem::path cache = cache_directory();
@@ -75,19 +75,21 @@ class session {
     pending_module kernel(const cuda::kernels::kernel_launch& k) {
         std::string key(k.name);
         for (const std::string& define : k.defines) key += " " + define;
-        const std::scoped_lock lock(mutex_);
+        const std::scoped_lock lock(kernels_access_);
         pending_module& known = kernels_[key];
         if (!known.valid())
-            known = std::async(std::launch::async, [this, k] {
-                        return std::make_shared<const cuda::kernel_module>(
-                            cubins_.get(compiler_, k.source, k.name, target_.architecture(), k.defines));
-                    }).share();
+            known = workers_
+                        .run([this, k] {
+                            return std::make_shared<const cuda::kernel_module>(
+                                cubins_.get(compiler_, k.source, k.name, target_.architecture(), k.defines));
+                        })
+                        .share();
         return known;
     }
 
     /// Enqueues a plan; contexts of several threads take turns at the handle.
     void execute(const plan& p, cudaStream_t stream, std::span<const binding> tensors, void* workspace) {
-        const std::scoped_lock lock(mutex_);
+        const std::scoped_lock lock(handle_access_);
         handle_->set_stream(stream);
         p.run(handle_->get(), tensors, workspace);
     }
@@ -98,17 +100,26 @@ class session {
           cubins_(o.cache.empty() ? o.cache : o.cache / "kernels"),
           plans_(target_, {.directory = o.cache.empty() ? o.cache : o.cache / "plans",
                            .order = o.order,
-                           .tuner = o.tune && target_.present() ? stopwatch_tuner(o.device) : tuner()}) {}
+                           .trial = present() ? trial([this](const plan& p) { return try_here(p); }) : nullptr,
+                           .tune = o.tune}) {
+        if (target_.model().major < 9) options_.programmatic = false;
+    }
+
+    trial_result try_here(const plan& p) {
+        const cuda::device_scope scope(options_.device);
+        const std::scoped_lock lock(handle_access_);
+        return try_plan(p, *handle_, options_.graph, options_.tune);
+    }
 
     cudnn::options options_;
     cudnn::target target_;
     cuda::nvrtc compiler_;
     cuda::cubin_cache cubins_;
-    plan_store plans_;
+    std::mutex handle_access_, kernels_access_;
     std::optional<handle> handle_; // to run with; destroyed on any device
-    std::mutex mutex_;
-    worker_pool workers_;
-    std::map<std::string, pending_module> kernels_; // the last to be destroyed: they use what is above
+    plan_store plans_;             // its trials use the handle
+    std::map<std::string, pending_module> kernels_;
+    worker_pool workers_; // last: its threads end before what they use
 };
 
 } // namespace gpunet::cudnn

@@ -1,8 +1,7 @@
-// Timing cuDNN's plans on the device.
+// Trying cuDNN's plans on the device: whether they run there, and how fast.
 #pragma once
 
 #include <gpunet/cuda/buffer.hpp>
-#include <gpunet/cuda/device.hpp>
 #include <gpunet/cuda/error.hpp>
 #include <gpunet/cuda/event.hpp>
 #include <gpunet/cuda/graph.hpp>
@@ -17,15 +16,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <vector>
 
 namespace gpunet::cudnn {
 
-/// Microseconds of one run of a plan: the best of some recorded graphs of runs one after the other, on zeros (no
-/// engine's path depends on the numbers).
-inline double time_plan(const plan& p, handle& h) {
+/// Runs a plan once on zeros (no engine's path depends on the numbers), and again as a context would: recorded.
+/// @param record  whether contexts record
+/// @param timed   whether to time it: the best of some recorded graphs of runs one after the other
+/// @throws cuda_error where there is no memory for it, or the device is lost
+inline trial_result try_plan(const plan& p, handle& h, bool record, bool timed) {
     constexpr int runs = 20, repetitions = 5;
     const convolution_problem& c = p.problem();
     const auto element = static_cast<std::int64_t>(element_size(c.type));
@@ -49,39 +49,37 @@ inline double time_plan(const plan& p, handle& h) {
     }
     const cuda::device_buffer workspace(std::max<std::size_t>(p.workspace(), 16));
     h.set_stream(stream.get());
-    const auto arguments = p.bind(tensors, workspace.data());
-    p.run(h.get(), arguments);
-    stream.synchronize();
-    const auto graph = cuda::executable_graph::capture(stream.get(), [&] {
-        for (int i = 0; i < runs; ++i) p.run(h.get(), arguments);
-    });
+    trial_result result;
+    std::optional<cuda::executable_graph> graph;
+    try {
+        const auto arguments = p.bind(tensors, workspace.data());
+        p.run(h.get(), arguments);
+        stream.synchronize();
+        if (record || timed)
+            graph = cuda::executable_graph::capture(stream.get(), [&] {
+                for (int i = 0; i < (timed ? runs : 1); ++i) p.run(h.get(), arguments);
+            });
+    } catch (const error& e) {
+        stream.synchronize(); // a device that is lost fails here again
+        result.refused = e.what();
+    }
+    if (!timed || !graph) return result;
     // Until the clocks have risen: else the candidates timed first seem slow.
     const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
     do {
-        graph.launch(stream.get());
+        graph->launch(stream.get());
         stream.synchronize();
     } while (std::chrono::steady_clock::now() < enough);
-    double best = 0;
     for (int i = 0; i < repetitions; ++i) {
         cuda::event before, after;
         before.record(stream.get());
-        graph.launch(stream.get());
+        graph->launch(stream.get());
         after.record(stream.get());
         after.synchronize();
         const double each = 1e3 * cuda::milliseconds(before, after) / runs;
-        best = i == 0 ? each : std::min(best, each);
+        result.microseconds = i == 0 ? each : std::min(result.microseconds, each);
     }
-    return best;
-}
-
-/// For a plan_store of a device's plans.
-inline tuner stopwatch_tuner(int device) {
-    // One handle for all: making and destroying one takes long, and waits for all that the device does.
-    return [device, kept = std::make_shared<std::optional<handle>>()](const plan& p) {
-        const cuda::device_scope scope(device);
-        if (!*kept) kept->emplace(library::open());
-        return time_plan(p, **kept);
-    };
+    return result;
 }
 
 } // namespace gpunet::cudnn

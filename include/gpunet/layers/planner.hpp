@@ -130,6 +130,8 @@ class planner {
             if (i == root(static_cast<slot>(i))) whole.first = r.first;
             whole.bytes = std::max(whole.bytes, r.external ? 0 : r.where.bytes());
             whole.last = std::max(whole.last, r.last);
+            if constexpr (requires { r.where.lasting(); })
+                if (r.where.lasting()) whole = {whole.bytes, 0, std::numeric_limits<std::size_t>::max()};
         }
         const arena_plan arena = plan_arena(lifetimes, B::memory::alignment);
         for (std::size_t i = 0; i < records_.size(); ++i) {

@@ -172,6 +172,8 @@ void cudnnGetLastErrorString(char* message, std::size_t size) {
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
     return guarded("cudnnCreate", [&] {
         need(device_is_present(), CUDNN_STATUS_NOT_INITIALIZED, "cudaGetDeviceCount(&count) != cudaSuccess");
+        need(!gpunet_fake::find_bridge()->spoils_capture("cudnnCreate"), CUDNN_STATUS_INTERNAL_ERROR,
+             "a stream is capturing");
         *handle =
             reinterpret_cast<cudnnHandle_t>(new handle_state{gpunet_fake::find_bridge()->current_device(), nullptr});
         const std::scoped_lock lock(registry);
@@ -183,6 +185,7 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
 cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
     return guarded("cudnnDestroy", [&] {
         handle_state* const h = &handle_of(handle, "cudnnDestroy");
+        gpunet_fake::find_bridge()->spoils_capture("cudnnDestroy"); // it waits for the device
         {
             const std::scoped_lock lock(registry);
             handles().erase(handle);

@@ -15,11 +15,12 @@ inline void execute(const handle_state& h, const plan& p, const body& pack) {
     const bridge& b = *find_bridge(); // there is a handle, hence a device
     const graph& g = *p.config.of;
     const std::string what = "cudnn " + describe(g);
+    const std::string planned = describe(g) + " engine=" + std::to_string(p.config.engine);
     const auto wrong = [&](bool holds, cudnnStatus_t status, const std::string& why) {
         if (!holds) b.fault(what + ": " + why);
         need(holds, status, why);
     };
-    need(!b.refused("execution", describe(g)), CUDNN_STATUS_EXECUTION_FAILED, "a test refuses " + what);
+    need(!b.refused("execution", planned), CUDNN_STATUS_EXECUTION_FAILED, "a test refuses " + planned);
     wrong(p.version == b.capability(h.device) * 10, CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH,
           "a plan of another device");
     wrong(b.current_device() == h.device, CUDNN_STATUS_BAD_PARAM,
