@@ -446,7 +446,7 @@ TEST_CASE("dense") {
         d.n = among({1, 1, 2, 3, 4, 7, 8, 9, 17});
         d.inputs = among({1, 3, 4, 8, 33, 67, 130, 500, 1280, 2500});
         d.outputs = among({1, 2, 5, 8, 10, 33, 70});
-        d.rows = from_sums ? among({1, 2, 7, 16}) : 0;
+        d.rows = from_sums ? among({1, 2, 7, 8, 16, 17, 32, 70}) : 0;
         d.pixels = from_sums ? among({1, 49, 100}) : 1;
         d.act = any_activation();
         d.multiprocessors = static_cast<int>(among({1, 4, 132, 5000}));
