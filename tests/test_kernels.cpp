@@ -268,6 +268,15 @@ TEST_CASE("depthwise convolution") {
         d.act = any_activation();
         d.sums = coin();
         d.multiprocessors = static_cast<int>(among({1, 1, 4, 132, 100000})); // few: more work for each thread
+        if (round == 0 && (kernel == 5 || kernel == 7) && stride == 1) {
+            d.n = d.multiprocessors = 1;
+            d.channels = 100;
+            d.height = d.output_height = 5;
+            d.width = d.output_width = 13;
+            d.top = d.left = kernel / 2;
+            REQUIRE(kernels::detail::plan(d).strip_x == 4);
+            REQUIRE(kernels::detail::plan(d).strip_y == 1);
+        }
         INFO("n " << d.n << ", channels " << d.channels << ", " << d.height << " x " << d.width << " to "
                   << d.output_height << " x " << d.output_width << ", padding " << d.top << " " << d.left);
 
@@ -686,6 +695,32 @@ TEST_CASE("batches and maps of every size are cut into blocks that are enough an
                             CHECK(integer{p.tiles_y} * plan.threads_y * plan.strip_y >= size);
                             CHECK(integer{l.grid[1]} * l.block[0] * 4 >= channels);
                         }
+}
+
+TEST_CASE("strips of depthwise convolutions leave no multiprocessor idle") {
+    const auto strips = [](integer channels, integer size, integer kernel, integer n) {
+        kernels::depthwise d;
+        d.type = element::float16;
+        d.n = n;
+        d.channels = channels;
+        d.height = d.width = d.output_height = d.output_width = size;
+        d.kernel = kernel;
+        d.top = d.left = kernel / 2;
+        const kernels::kernel_launch l = kernels::describe(d);
+        if (n * channels * size * size > 132 * 128 * 8) CHECK(l.grid[0] * l.grid[1] >= 132);
+        const kernels::detail::depthwise_plan p = kernels::detail::plan(d);
+        return std::to_string(p.strip_x) + "x" + std::to_string(p.strip_y);
+    };
+    CHECK(strips(176, 114, 5, 1) == "4x2");
+    CHECK(strips(804, 29, 5, 1) == "4x1");
+    CHECK(strips(1140, 29, 7, 1) == "4x1");
+    CHECK(strips(804, 29, 3, 1) == "2x1");
+    CHECK(strips(536, 29, 5, 1) == "4x1");
+    CHECK(strips(480, 23, 5, 1) == "2x1");
+    CHECK(strips(1664, 12, 5, 1) == "2x1");
+    CHECK(strips(448, 12, 5, 1) == "1x1");
+    CHECK(strips(1664, 12, 5, 4) == "4x1");
+    CHECK(strips(1664, 12, 5, 8) == "4x2");
 }
 
 TEST_CASE("what kernels refuse") {

@@ -64,9 +64,13 @@ inline depthwise_plan plan(const depthwise& d) {
     };
     const std::int64_t enough = std::int64_t{384} * d.multiprocessors;
     if (has_strips(d) && d.stride == 1) {
+        // Large kernels are bound by instructions, of which wide strips need fewest: they may leave fewer threads.
+        const std::int64_t few = d.kernel > 3 ? std::int64_t{224} * d.multiprocessors : enough;
         if (threads(4, 2) >= enough)
             p.strip_x = 4, p.strip_y = 2;
-        else if (threads(2, 1) >= enough)
+        else if (d.kernel > 3 && threads(4, 1) >= few)
+            p.strip_x = 4;
+        else if (threads(2, 1) >= few)
             p.strip_x = 2;
     } else if (has_strips(d) && threads(2, 2) >= enough) {
         p.strip_x = p.strip_y = 2;
@@ -159,7 +163,8 @@ inline kernel_launch describe(const depthwise& d) {
     launch.block = {static_cast<unsigned>(plan.vectors), static_cast<unsigned>(plan.threads_x),
                     static_cast<unsigned>(plan.threads_y)};
     const std::size_t threads = std::size_t{launch.block[0]} * launch.block[1] * launch.block[2];
-    const std::size_t weights = static_cast<std::size_t>(d.kernel * d.kernel * plan.vectors) * 4 * element_size(d.type);
+    const std::size_t weights =
+        static_cast<std::size_t>((d.kernel * d.kernel | 1) * plan.vectors) * 4 * element_size(d.type);
     launch.shared_bytes = std::max(plan.shared_weights ? weights : 0, d.sums ? threads * 4 * sizeof(float) : 0);
     return launch;
 }
