@@ -313,7 +313,7 @@ TEST_CASE("depthwise convolution") {
         const double scale = 2 * std::sqrt(static_cast<double>(kernel * kernel)) * 2;
         REQUIRE(difference(output, expected, scale) == "");
         if (!d.sums) continue;
-        REQUIRE(rows <= 8);
+        REQUIRE(rows <= 16);
         // Of the outputs as they were rounded.
         const std::vector<double> found = total(sums, d.n, rows, d.channels);
         for (integer i = 0; i < d.n; ++i)
@@ -399,8 +399,8 @@ TEST_CASE("sums and means of a map") {
         s.mean = mean;
         s.n = among({1, 2, 5});
         s.channels = among({1, 3, 8, 30, 33, 67, 136, 300});
-        s.height = among({1, 3, 7, 14});
-        s.width = among({1, 2, 9, 13});
+        s.height = among({1, 3, 7, 14, 40});
+        s.width = among({1, 2, 9, 13, 40});
         s.input_act = any_activation();
         s.multiprocessors = static_cast<int>(among({1, 132, 5000}));
         picture in(type, s.n, s.height, s.width, s.channels);
@@ -721,6 +721,34 @@ TEST_CASE("strips of depthwise convolutions leave no multiprocessor idle") {
     CHECK(strips(448, 12, 5, 1) == "1x1");
     CHECK(strips(1664, 12, 5, 4) == "4x1");
     CHECK(strips(1664, 12, 5, 8) == "4x2");
+}
+
+TEST_CASE("sums have more rows where multiprocessors would be idle") {
+    const auto depthwise_rows = [](integer channels, integer size, integer n) {
+        kernels::depthwise d;
+        d.type = element::float16;
+        d.n = n;
+        d.channels = channels;
+        d.height = d.width = d.output_height = d.output_width = size;
+        d.top = d.left = 1;
+        d.sums = true;
+        return kernels::sum_rows(d);
+    };
+    CHECK(depthwise_rows(64, 57, 1) > 8);
+    CHECK(depthwise_rows(64, 57, 1) <= 16);
+    CHECK(depthwise_rows(3520, 10, 1) <= 8);
+    CHECK(depthwise_rows(64, 57, 64) <= 8);
+    const auto map_rows = [](integer channels, integer size, integer n) {
+        kernels::sums s;
+        s.type = element::float16;
+        s.n = n;
+        s.channels = channels;
+        s.height = s.width = size;
+        return kernels::sum_rows(s);
+    };
+    CHECK(map_rows(64, 57, 1) == 32);
+    CHECK(map_rows(1280, 10, 1) == 4);
+    CHECK(map_rows(64, 57, 64) == 3);
 }
 
 TEST_CASE("what kernels refuse") {

@@ -104,10 +104,12 @@ inline depthwise_plan plan(const depthwise& d) {
     p.tiles_x = divide_up(strips_x, p.threads_x);
     p.tiles_y = divide_up(strips_y, p.threads_y);
     const std::int64_t tiles = p.tiles_x * p.tiles_y, others = std::max<std::int64_t>(1, d.n * p.channel_blocks);
-    if (d.sums) // enough parts to occupy the device, few because every reader adds up a row for each
+    if (d.sums) {
+        // Enough parts to occupy the device, few because every reader adds up a row for each.
+        const std::int64_t most_parts = std::clamp<std::int64_t>(divide_up(d.multiprocessors, others), 8, 16);
         p.parts = std::clamp<std::int64_t>(divide_up(std::int64_t{3} * d.multiprocessors, others), 1,
-                                           std::min<std::int64_t>(tiles, 8));
-    else // where there are blocks galore, each keeps its weights for some tiles
+                                           std::min<std::int64_t>(tiles, most_parts));
+    } else // where there are blocks galore, each keeps its weights for some tiles
         p.parts = divide_up(tiles, std::clamp<std::int64_t>(
                                        tiles * others / (std::int64_t{16} * std::max(1, d.multiprocessors)), 1, 4));
     p.tiles_of_part = divide_up(tiles, p.parts);
