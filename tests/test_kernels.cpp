@@ -268,6 +268,15 @@ TEST_CASE("depthwise convolution") {
         d.act = any_activation();
         d.sums = coin();
         d.multiprocessors = static_cast<int>(among({1, 1, 4, 132, 100000})); // few: more work for each thread
+        if (round == 0 && (kernel == 5 || kernel == 7) && stride == 1) {
+            d.n = d.multiprocessors = 1;
+            d.channels = 100;
+            d.height = d.output_height = 5;
+            d.width = d.output_width = 13;
+            d.top = d.left = kernel / 2;
+            REQUIRE(kernels::detail::plan(d).strip_x == 4);
+            REQUIRE(kernels::detail::plan(d).strip_y == 1);
+        }
         INFO("n " << d.n << ", channels " << d.channels << ", " << d.height << " x " << d.width << " to "
                   << d.output_height << " x " << d.output_width << ", padding " << d.top << " " << d.left);
 
@@ -304,7 +313,7 @@ TEST_CASE("depthwise convolution") {
         const double scale = 2 * std::sqrt(static_cast<double>(kernel * kernel)) * 2;
         REQUIRE(difference(output, expected, scale) == "");
         if (!d.sums) continue;
-        REQUIRE(rows <= 8);
+        REQUIRE(rows <= 16);
         // Of the outputs as they were rounded.
         const std::vector<double> found = total(sums, d.n, rows, d.channels);
         for (integer i = 0; i < d.n; ++i)
@@ -390,8 +399,8 @@ TEST_CASE("sums and means of a map") {
         s.mean = mean;
         s.n = among({1, 2, 5});
         s.channels = among({1, 3, 8, 30, 33, 67, 136, 300});
-        s.height = among({1, 3, 7, 14});
-        s.width = among({1, 2, 9, 13});
+        s.height = among({1, 3, 7, 14, 40});
+        s.width = among({1, 2, 9, 13, 40});
         s.input_act = any_activation();
         s.multiprocessors = static_cast<int>(among({1, 132, 5000}));
         picture in(type, s.n, s.height, s.width, s.channels);
@@ -446,7 +455,7 @@ TEST_CASE("dense") {
         d.n = among({1, 1, 2, 3, 4, 7, 8, 9, 17});
         d.inputs = among({1, 3, 4, 8, 33, 67, 130, 500, 1280, 2500});
         d.outputs = among({1, 2, 5, 8, 10, 33, 70});
-        d.rows = from_sums ? among({1, 2, 7, 16}) : 0;
+        d.rows = from_sums ? among({1, 2, 7, 8, 16, 17, 32, 70}) : 0;
         d.pixels = from_sums ? among({1, 49, 100}) : 1;
         d.act = any_activation();
         d.multiprocessors = static_cast<int>(among({1, 4, 132, 5000}));
@@ -686,6 +695,60 @@ TEST_CASE("batches and maps of every size are cut into blocks that are enough an
                             CHECK(integer{p.tiles_y} * plan.threads_y * plan.strip_y >= size);
                             CHECK(integer{l.grid[1]} * l.block[0] * 4 >= channels);
                         }
+}
+
+TEST_CASE("strips of depthwise convolutions leave no multiprocessor idle") {
+    const auto strips = [](integer channels, integer size, integer kernel, integer n) {
+        kernels::depthwise d;
+        d.type = element::float16;
+        d.n = n;
+        d.channels = channels;
+        d.height = d.width = d.output_height = d.output_width = size;
+        d.kernel = kernel;
+        d.top = d.left = kernel / 2;
+        const kernels::kernel_launch l = kernels::describe(d);
+        if (n * channels * size * size > 132 * 128 * 8) CHECK(l.grid[0] * l.grid[1] >= 132);
+        const kernels::detail::depthwise_plan p = kernels::detail::plan(d);
+        return std::to_string(p.strip_x) + "x" + std::to_string(p.strip_y);
+    };
+    CHECK(strips(176, 114, 5, 1) == "4x2");
+    CHECK(strips(804, 29, 5, 1) == "4x1");
+    CHECK(strips(1140, 29, 7, 1) == "4x1");
+    CHECK(strips(804, 29, 3, 1) == "2x1");
+    CHECK(strips(536, 29, 5, 1) == "4x1");
+    CHECK(strips(480, 23, 5, 1) == "2x1");
+    CHECK(strips(1664, 12, 5, 1) == "2x1");
+    CHECK(strips(448, 12, 5, 1) == "1x1");
+    CHECK(strips(1664, 12, 5, 4) == "4x1");
+    CHECK(strips(1664, 12, 5, 8) == "4x2");
+}
+
+TEST_CASE("sums have more rows where multiprocessors would be idle") {
+    const auto depthwise_rows = [](integer channels, integer size, integer n) {
+        kernels::depthwise d;
+        d.type = element::float16;
+        d.n = n;
+        d.channels = channels;
+        d.height = d.width = d.output_height = d.output_width = size;
+        d.top = d.left = 1;
+        d.sums = true;
+        return kernels::sum_rows(d);
+    };
+    CHECK(depthwise_rows(64, 57, 1) > 8);
+    CHECK(depthwise_rows(64, 57, 1) <= 16);
+    CHECK(depthwise_rows(3520, 10, 1) <= 8);
+    CHECK(depthwise_rows(64, 57, 64) <= 8);
+    const auto map_rows = [](integer channels, integer size, integer n) {
+        kernels::sums s;
+        s.type = element::float16;
+        s.n = n;
+        s.channels = channels;
+        s.height = s.width = size;
+        return kernels::sum_rows(s);
+    };
+    CHECK(map_rows(64, 57, 1) == 32);
+    CHECK(map_rows(1280, 10, 1) == 4);
+    CHECK(map_rows(64, 57, 64) == 3);
 }
 
 TEST_CASE("what kernels refuse") {

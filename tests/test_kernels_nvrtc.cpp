@@ -71,7 +71,7 @@ void set_window(Description& d, const graph::convolution& c) {
 }
 
 void add_dense(variants& all, element type, std::int64_t n, const graph::dense& d) {
-    for (const std::int64_t rows : {0, 1}) {
+    for (const std::int64_t rows : {0, 1, 8, 32}) {
         kernels::dense k;
         k.type = type;
         k.n = n;

@@ -34,7 +34,8 @@ extern thread_local thread_view view;
 
 /// Macros that need no instantiation of their own.
 struct run_time_defines {
-    int act = 0, input_act = 0, gate_act = 0, gate = 0, residual = 0, sums = 0, mean = 0, to_map = 0, channels = 0;
+    int act = 0, input_act = 0, gate_act = 0, gate = 0, residual = 0, sums = 0, mean = 0, to_map = 0, channels = 0,
+        rows = 0;
 };
 extern thread_local run_time_defines run_time;
 
@@ -102,3 +103,4 @@ using std::fminf;
 #define GPUNET_MEAN (::gpunet::emulation::run_time.mean)
 #define GPUNET_TO_MAP (::gpunet::emulation::run_time.to_map)
 #define GPUNET_CHANNELS (::gpunet::emulation::run_time.channels)
+#define GPUNET_ROWS (::gpunet::emulation::run_time.rows)

@@ -232,7 +232,7 @@ void launch(const std::string& name, const std::map<std::string, std::string>& d
         {"GPUNET_GATE_ACT", &run_time_defines::gate_act}, {"GPUNET_GATE", &run_time_defines::gate},
         {"GPUNET_RESIDUAL", &run_time_defines::residual}, {"GPUNET_SUMS", &run_time_defines::sums},
         {"GPUNET_MEAN", &run_time_defines::mean},         {"GPUNET_TO_MAP", &run_time_defines::to_map},
-        {"GPUNET_CHANNELS", &run_time_defines::channels}};
+        {"GPUNET_CHANNELS", &run_time_defines::channels}, {"GPUNET_ROWS", &run_time_defines::rows}};
     run_time_defines chosen;
     std::map<std::string, int> fixed;
     std::string text = name;

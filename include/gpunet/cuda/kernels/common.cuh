@@ -126,13 +126,14 @@ GPUNET_DEVICE uint4 pack_wide(const float* x) {
 }
 #endif
 
-// Vectors at an element's place, aligned. `constant` is for weights, which no kernel writes; what kernels write must
-// not be read through the read-only cache, because a kernel may start before it is written.
+// Vectors at an element's place, aligned. `constant` is for weights, which no kernel writes, and which may be loaded
+// before follow_previous(). No load goes through the read-only cache: of what kernels write it might give what lay there
+// before, and ptxas moves such loads of weights behind the wait.
 GPUNET_DEVICE quad load_quad(const element* from) { return *reinterpret_cast<const quad*>(from); }
-GPUNET_DEVICE quad load_constant_quad(const element* from) { return __ldg(reinterpret_cast<const quad*>(from)); }
+GPUNET_DEVICE quad load_constant_quad(const element* from) { return *reinterpret_cast<const quad*>(from); }
 GPUNET_DEVICE void store_quad(element* to, quad value) { *reinterpret_cast<quad*>(to) = value; }
 GPUNET_DEVICE uint4 load_wide(const element* from) { return *reinterpret_cast<const uint4*>(from); }
-GPUNET_DEVICE uint4 load_constant_wide(const element* from) { return __ldg(reinterpret_cast<const uint4*>(from)); }
+GPUNET_DEVICE uint4 load_constant_wide(const element* from) { return *reinterpret_cast<const uint4*>(from); }
 GPUNET_DEVICE void store_wide(element* to, uint4 value) { *reinterpret_cast<uint4*>(to) = value; }
 
 // Four floats at a place of 16-byte alignment.
@@ -144,7 +145,7 @@ GPUNET_DEVICE void load_floats(const float* from, float* x) {
     x[3] = v.w;
 }
 GPUNET_DEVICE void load_constant_floats(const float* from, float* x) {
-    const float4 v = __ldg(reinterpret_cast<const float4*>(from));
+    const float4 v = *reinterpret_cast<const float4*>(from);
     x[0] = v.x;
     x[1] = v.y;
     x[2] = v.z;

@@ -17,11 +17,11 @@ struct dense {
 
 // clang-format off
 #define GPUNET_DENSE_FIELDS                                                                                            \
-    const float* input;      /* vector, or where GPUNET_SUMS sums */                                                   \
+    const float* input;      /* vector, or where GPUNET_ROWS sums */                                                   \
     const void* weights;     /* pack_weights */                                                                        \
     const float* bias;       /* [outputs], or null */                                                                  \
     float* output;           /* vector */                                                                              \
-    int n; int inputs; int padded; int outputs; int rows; int blocks; float scale;
+    int n; int inputs; int padded; int outputs; int blocks; float scale;
 // clang-format on
 struct dense_parameters {
     GPUNET_DENSE_FIELDS
@@ -76,7 +76,7 @@ inline dense_parameters parameters(const dense& d) {
     p.inputs = number("dense", "inputs", d.inputs);
     p.padded = number("dense", "inputs", padded(d.inputs), 8);
     p.outputs = number("dense", "outputs", d.outputs);
-    p.rows = number("dense", "rows", d.rows, 0);
+    number("dense", "rows", d.rows, 0);
     p.blocks = number("dense", "blocks", detail::plan(d).output_blocks);
     p.scale = d.rows > 0 ? static_cast<float>(1.0 / static_cast<double>(d.pixels)) : 1.0F;
     return p;
@@ -89,7 +89,7 @@ inline kernel_launch describe(const dense& d) {
     kernel_launch launch;
     launch.name = "dense";
     launch.source = dense_source;
-    launch.defines = {detail::define(d.type), detail::define("ACT", d.act), detail::define("SUMS", d.rows > 0),
+    launch.defines = {detail::define(d.type), detail::define("ACT", d.act), detail::define("ROWS", d.rows),
                       detail::define("OUTPUTS", plan.outputs), detail::define("PICTURES", plan.pictures)};
     launch.grid = detail::grid("dense", plan.output_blocks * plan.picture_blocks);
     launch.block = {static_cast<unsigned>(32 * plan.warps), 1, 1};

@@ -9,6 +9,7 @@ GPUNET_ENTRY(256, blocks_at_once) depthwise(const GPUNET_GRID_CONSTANT depthwise
     constexpr int kernel = GPUNET_KERNEL, strip_x = GPUNET_STRIP_X, strip_y = GPUNET_STRIP_Y;
     constexpr int columns = (strip_x - 1) * GPUNET_STRIDE + kernel, rows = (strip_y - 1) * GPUNET_STRIDE + kernel;
     constexpr bool shared_weights = GPUNET_SHARED_WEIGHTS;
+    [[maybe_unused]] constexpr int pitch = kernel * kernel | 1; // of a thread's weights there: odd, that no banks clash
     // Of the input: bounds registers and code.
     [[maybe_unused]] constexpr int rows_at_once = kernel > 3 && strip_y > 1 ? 1 : rows;
     const int stride = GPUNET_STRIDE ? GPUNET_STRIDE : p.stride;
@@ -21,7 +22,7 @@ GPUNET_ENTRY(256, blocks_at_once) depthwise(const GPUNET_GRID_CONSTANT depthwise
     const element* const weights = static_cast<const element*>(p.weights) + channel;
     if (shared_weights) {
         for (int tap = depth; tap < kernel * kernel; tap += depths)
-            stage[tap * blockDim.x + threadIdx.x] = active ? load_constant_quad(weights + tap * p.padded) : zero_quad();
+            stage[threadIdx.x * pitch + tap] = active ? load_constant_quad(weights + tap * p.padded) : zero_quad();
     } else {
 #pragma unroll
         for (int tap = 0; tap < kernel * kernel; ++tap)
@@ -52,19 +53,23 @@ GPUNET_ENTRY(256, blocks_at_once) depthwise(const GPUNET_GRID_CONSTANT depthwise
 #pragma unroll
                 for (int v = 0; v < 4; ++v) sum[i][j][v] = bias[v];
         const int first_row = y * stride - p.top, first_column = x * stride - p.left;
+        unsigned columns_inside = 0;
+#pragma unroll
+        for (int i = 0; i < columns; ++i)
+            columns_inside |= (first_column + i >= 0 && first_column + i < p.width ? 1u : 0u) << i;
+        const long long line_length = static_cast<long long>(p.width) * p.padded;
+        const element* line = in + first_row * line_length + static_cast<long long>(first_column) * p.padded;
 #pragma unroll rows_at_once
-        for (int r = 0; r < rows; ++r) {
-            const int row = first_row + r;
-            const bool inside_rows = row >= 0 && row < p.height;
-            const element* const line = in + static_cast<long long>(inside_rows ? row : 0) * p.width * p.padded;
+        for (int r = 0; r < rows; ++r, line += line_length) {
+            const bool inside_rows = first_row + r >= 0 && first_row + r < p.height;
+            if (rows_at_once == 1 && !inside_rows) continue;
+            const unsigned inside = inside_rows ? columns_inside : 0u;
             float numbers[columns][4];
 #pragma unroll
             for (int i = 0; i < columns; ++i) {
-                const int column = first_column + i;
-                const bool inside = inside_rows && column >= 0 && column < p.width;
-                unpack(inside ? load_quad(line + column * p.padded) : zero_quad(), numbers[i]);
+                unpack(inside >> i & 1u ? load_quad(line + i * p.padded) : zero_quad(), numbers[i]);
                 activate_all<4>(GPUNET_INPUT_ACT, numbers[i]);
-                if (moves_zero(GPUNET_INPUT_ACT) && !inside)
+                if (moves_zero(GPUNET_INPUT_ACT) && !(inside >> i & 1u))
                     numbers[i][0] = numbers[i][1] = numbers[i][2] = numbers[i][3] = 0.0f;
             }
 #pragma unroll
@@ -75,7 +80,7 @@ GPUNET_ENTRY(256, blocks_at_once) depthwise(const GPUNET_GRID_CONSTANT depthwise
                 for (int kx = 0; kx < kernel; ++kx) {
                     float w[4];
                     const int tap = ky * kernel + kx;
-                    unpack(shared_weights ? stage[tap * blockDim.x + threadIdx.x] : own[shared_weights ? 0 : tap], w);
+                    unpack(shared_weights ? stage[threadIdx.x * pitch + tap] : own[shared_weights ? 0 : tap], w);
 #pragma unroll
                     for (int j = 0; j < strip_x; ++j)
 #pragma unroll

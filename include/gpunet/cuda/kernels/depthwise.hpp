@@ -64,9 +64,13 @@ inline depthwise_plan plan(const depthwise& d) {
     };
     const std::int64_t enough = std::int64_t{384} * d.multiprocessors;
     if (has_strips(d) && d.stride == 1) {
+        // Large kernels are bound by instructions, of which wide strips need fewest: they may leave fewer threads.
+        const std::int64_t few = d.kernel > 3 ? std::int64_t{224} * d.multiprocessors : enough;
         if (threads(4, 2) >= enough)
             p.strip_x = 4, p.strip_y = 2;
-        else if (threads(2, 1) >= enough)
+        else if (d.kernel > 3 && threads(4, 1) >= few)
+            p.strip_x = 4;
+        else if (threads(2, 1) >= few)
             p.strip_x = 2;
     } else if (has_strips(d) && threads(2, 2) >= enough) {
         p.strip_x = p.strip_y = 2;
@@ -100,10 +104,12 @@ inline depthwise_plan plan(const depthwise& d) {
     p.tiles_x = divide_up(strips_x, p.threads_x);
     p.tiles_y = divide_up(strips_y, p.threads_y);
     const std::int64_t tiles = p.tiles_x * p.tiles_y, others = std::max<std::int64_t>(1, d.n * p.channel_blocks);
-    if (d.sums) // enough parts to occupy the device, few because every reader adds up a row for each
+    if (d.sums) {
+        // Enough parts to occupy the device, few because every reader adds up a row for each.
+        const std::int64_t most_parts = std::clamp<std::int64_t>(divide_up(d.multiprocessors, others), 8, 16);
         p.parts = std::clamp<std::int64_t>(divide_up(std::int64_t{3} * d.multiprocessors, others), 1,
-                                           std::min<std::int64_t>(tiles, 8));
-    else // where there are blocks galore, each keeps its weights for some tiles
+                                           std::min<std::int64_t>(tiles, most_parts));
+    } else // where there are blocks galore, each keeps its weights for some tiles
         p.parts = divide_up(tiles, std::clamp<std::int64_t>(
                                        tiles * others / (std::int64_t{16} * std::max(1, d.multiprocessors)), 1, 4));
     p.tiles_of_part = divide_up(tiles, p.parts);
@@ -159,7 +165,8 @@ inline kernel_launch describe(const depthwise& d) {
     launch.block = {static_cast<unsigned>(plan.vectors), static_cast<unsigned>(plan.threads_x),
                     static_cast<unsigned>(plan.threads_y)};
     const std::size_t threads = std::size_t{launch.block[0]} * launch.block[1] * launch.block[2];
-    const std::size_t weights = static_cast<std::size_t>(d.kernel * d.kernel * plan.vectors) * 4 * element_size(d.type);
+    const std::size_t weights =
+        static_cast<std::size_t>((d.kernel * d.kernel | 1) * plan.vectors) * 4 * element_size(d.type);
     launch.shared_bytes = std::max(plan.shared_weights ? weights : 0, d.sums ? threads * 4 * sizeof(float) : 0);
     return launch;
 }

@@ -14,7 +14,7 @@ struct mean {
 #define GPUNET_MEAN_FIELDS                                                                                             \
     const float* input;      /* sums */                                                                                \
     float* output;           /* vector */                                                                              \
-    int channels; int padded; int rows; int blocks; float scale;
+    int channels; int padded; int blocks; float scale;
 // clang-format on
 struct mean_parameters {
     GPUNET_MEAN_FIELDS
@@ -35,7 +35,7 @@ inline mean_parameters parameters(const mean& m) {
     mean_parameters p{};
     p.channels = number("mean", "channels", m.channels);
     p.padded = number("mean", "channels", padded(m.channels), 8);
-    p.rows = number("mean", "rows", m.rows);
+    number("mean", "rows", m.rows);
     p.blocks = number("mean", "blocks", detail::divide_up(m.channels, 128));
     p.scale = static_cast<float>(1.0 / static_cast<double>(m.pixels));
     return p;
@@ -47,7 +47,7 @@ inline kernel_launch describe(const mean& m) {
     kernel_launch launch;
     launch.name = "mean";
     launch.source = mean_source;
-    launch.defines = {detail::define(element::float32)};
+    launch.defines = {detail::define(element::float32), detail::define("ROWS", m.rows)};
     launch.grid = detail::grid("mean", m.n * p.blocks);
     launch.block = {128, 1, 1};
     return launch;

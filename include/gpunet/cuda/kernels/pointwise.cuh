@@ -1,6 +1,6 @@
 R"cuda(
-// A thread handles a vector of channels of every blockDim.y-th pixel of a part. GPUNET_ACT, GPUNET_RESIDUAL, GPUNET_GATE
-// (0 none, 1 given, 2 computed), GPUNET_GATE_ACT.
+// A thread handles a vector of channels of every blockDim.y-th pixel of a part. GPUNET_ACT, GPUNET_RESIDUAL,
+// GPUNET_GATE (0 none, 1 given, 2 computed), GPUNET_GATE_ACT.
 GPUNET_ENTRY(256, 2) pointwise(const GPUNET_GRID_CONSTANT pointwise_parameters p) {
     const int own = threadIdx.x * wide_length, width = blockDim.x * wide_length;
     const int channel = blockIdx.y * width + own;
@@ -13,6 +13,16 @@ GPUNET_ENTRY(256, 2) pointwise(const GPUNET_GRID_CONSTANT pointwise_parameters p
     const long long first = part * p.pixels_of_part;
     const long long last = p.pixels - first < p.pixels_of_part ? p.pixels : first + p.pixels_of_part;
     constexpr int ahead = 4;
+    uint4 bits[ahead], added[ahead];
+    const auto load_pixels = [&](long long pixel) {
+#pragma unroll
+        for (int a = 0; a < ahead; ++a) {
+            const long long at = (pixel + a * blockDim.y) * p.padded;
+            const bool inside = active && pixel + a * blockDim.y < last;
+            if (inside) bits[a] = load_wide(in + at);
+            if (GPUNET_RESIDUAL && inside) added[a] = load_wide(residual + at);
+        }
+    };
 
     float gate[wide_length];
     if (GPUNET_GATE == 2) {
@@ -20,42 +30,46 @@ GPUNET_ENTRY(256, 2) pointwise(const GPUNET_GRID_CONSTANT pointwise_parameters p
         GPUNET_SHARED(float, totals);
         const element* const weights = static_cast<const element*>(p.gate_weights) + channel;
         uint4 w[ahead];
+        const auto load_weights = [&](int i) {
 #pragma unroll
-        for (int a = 0; a < ahead; ++a) {
-            const int i = threadIdx.y + a * blockDim.y;
-            w[a] = active && i < p.squeezed ? load_constant_wide(weights + static_cast<long long>(i) * p.padded)
-                                            : uint4{0, 0, 0, 0};
-        }
+            for (int a = 0; a < ahead; ++a)
+                w[a] = active && i + a * blockDim.y < p.squeezed
+                           ? load_constant_wide(weights + static_cast<long long>(i + a * blockDim.y) * p.padded)
+                           : uint4{0, 0, 0, 0};
+        };
+        load_weights(threadIdx.y);
+        // The channel whose gate this thread finishes: blockDim.y is at least wide_length, so that one each is enough.
+        const int finished = threadIdx.y * blockDim.x + threadIdx.x;
+        const bool finishes = finished < width && blockIdx.y * width + finished < p.padded;
+        const float bias = finishes ? p.gate_bias[blockIdx.y * width + finished] : 0.0f;
         follow_previous();
+        load_pixels(first + threadIdx.y);
         const float* const squeezed = p.gate + static_cast<long long>(picture) * p.squeezed;
 #pragma unroll
         for (int v = 0; v < wide_length; ++v) gate[v] = 0.0f;
         for (int i = threadIdx.y; active && i < p.squeezed;) {
+            float x[ahead];
+#pragma unroll
+            for (int a = 0; a < ahead; ++a)
+                x[a] = i + a * blockDim.y < p.squeezed ? squeezed[i + a * blockDim.y] : 0.0f;
 #pragma unroll
             for (int a = 0; a < ahead; ++a) {
-                if (i + a * blockDim.y >= p.squeezed) break;
-                const float x = squeezed[i + a * blockDim.y];
                 float numbers[wide_length];
                 unpack(w[a], numbers);
 #pragma unroll
-                for (int v = 0; v < wide_length; ++v) gate[v] += numbers[v] * x;
+                for (int v = 0; v < wide_length; ++v) gate[v] += numbers[v] * x[a];
             }
             i += ahead * blockDim.y;
-#pragma unroll
-            for (int a = 0; a < ahead; ++a)
-                if (i + a * blockDim.y < p.squeezed)
-                    w[a] = load_constant_wide(weights + static_cast<long long>(i + a * blockDim.y) * p.padded);
+            load_weights(i);
         }
 #pragma unroll
         for (int v = 0; v < wide_length; v += 4) store_floats(totals + threadIdx.y * width + own + v, gate + v);
         __syncthreads();
-        for (int i = threadIdx.y * blockDim.x + threadIdx.x; i < width; i += blockDim.x * blockDim.y) {
-            const int c = blockIdx.y * width + i;
-            if (c >= p.padded) continue;
-            float all = p.gate_bias[c];
+        if (finishes) {
+            float all = bias;
 #pragma unroll 8
-            for (int d = 0; d < blockDim.y; ++d) all += totals[d * width + i];
-            totals[i] = activate(GPUNET_GATE_ACT, all);
+            for (int d = 0; d < blockDim.y; ++d) all += totals[d * width + finished];
+            totals[finished] = activate(GPUNET_GATE_ACT, all);
         }
         __syncthreads();
         if (!active) return;
@@ -64,6 +78,7 @@ GPUNET_ENTRY(256, 2) pointwise(const GPUNET_GRID_CONSTANT pointwise_parameters p
     } else {
         follow_previous();
         if (!active) return;
+        load_pixels(first + threadIdx.y);
         if (GPUNET_GATE == 1) {
             const float* const from = p.gate + static_cast<long long>(picture) * p.channels + channel;
 #pragma unroll
@@ -71,15 +86,7 @@ GPUNET_ENTRY(256, 2) pointwise(const GPUNET_GRID_CONSTANT pointwise_parameters p
         }
     }
 
-    for (long long pixel = first + threadIdx.y; pixel < last; pixel += ahead * blockDim.y) {
-        uint4 bits[ahead], added[ahead];
-#pragma unroll
-        for (int a = 0; a < ahead; ++a) {
-            const long long at = (pixel + a * blockDim.y) * p.padded;
-            if (pixel + a * blockDim.y >= last) break;
-            bits[a] = load_wide(in + at);
-            if (GPUNET_RESIDUAL) added[a] = load_wide(residual + at);
-        }
+    for (long long pixel = first + threadIdx.y; pixel < last;) {
 #pragma unroll
         for (int a = 0; a < ahead; ++a) {
             if (pixel + a * blockDim.y >= last) break;
@@ -97,6 +104,8 @@ GPUNET_ENTRY(256, 2) pointwise(const GPUNET_GRID_CONSTANT pointwise_parameters p
                 for (int v = 0; v < wide_length; ++v) x[v] *= gate[v];
             store_wide(out + (pixel + a * blockDim.y) * p.padded, pack_wide(x));
         }
+        pixel += ahead * blockDim.y;
+        load_pixels(pixel);
     }
 }
 )cuda"

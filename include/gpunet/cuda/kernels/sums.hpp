@@ -51,7 +51,7 @@ inline sums_plan plan(const sums& s) {
         // Enough parts to occupy the device, few because every reader adds them up.
         const std::int64_t wanted =
             divide_up(std::int64_t{s.multiprocessors}, std::max<std::int64_t>(1, s.n * p.channel_blocks));
-        p.parts = std::clamp<std::int64_t>(wanted, 1, std::min<std::int64_t>(8, divide_up(pixels, p.threads)));
+        p.parts = std::clamp<std::int64_t>(wanted, 1, std::min<std::int64_t>(32, divide_up(pixels, p.threads)));
     }
     p.pixels_of_part = divide_up(pixels, p.parts);
     p.parts = divide_up(pixels, p.pixels_of_part);
