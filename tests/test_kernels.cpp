@@ -707,7 +707,10 @@ TEST_CASE("strips of depthwise convolutions leave no multiprocessor idle") {
         d.kernel = kernel;
         d.top = d.left = kernel / 2;
         const kernels::kernel_launch l = kernels::describe(d);
-        if (n * channels * size * size > 132 * 128 * 8) CHECK(l.grid[0] * l.grid[1] >= 132);
+        const unsigned blocks = l.grid[0] * l.grid[1];
+        if (n * channels * size * size > 132 * 128 * 8) CHECK(blocks >= 132);
+        // Two blocks a multiprocessor, not three on some.
+        if (n == 1 && channels == 536) CHECK((blocks > 132 && blocks <= 264));
         const kernels::detail::depthwise_plan p = kernels::detail::plan(d);
         return std::to_string(p.strip_x) + "x" + std::to_string(p.strip_y);
     };

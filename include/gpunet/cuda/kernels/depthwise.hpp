@@ -3,6 +3,8 @@
 
 #include <gpunet/cuda/kernels/launch.hpp>
 
+#include <cmath>
+
 namespace gpunet::cuda::kernels {
 
 /// What to compute: act(bias + sum of weights x input_act(input)). Zeros, which stay zeros, pad the input after
@@ -78,14 +80,15 @@ inline depthwise_plan plan(const depthwise& d) {
     // Registers hold 3 x 3 weights, but of float32 only beside few sums.
     p.shared_weights = d.kernel > 3 || (d.type == element::float32 && p.strip_x * p.strip_y > 2);
     const bool large = threads(p.strip_x, p.strip_y) >= 4 * enough;
-    // The block's shape that costs least: a thread's work, whether it computes something or not, and what is read.
+    // The block's shape that costs the busiest multiprocessor least: a thread's work, whether it computes something or
+    // not, and what is read.
     const std::int64_t strips_x = divide_up(d.output_width, p.strip_x);
     const std::int64_t strips_y = divide_up(d.output_height, p.strip_y);
     const auto widest =
         static_cast<int>(std::min<std::int64_t>(vectors, large && d.type != element::float32 ? 16 : 12));
     const auto narrowest = static_cast<int>(std::min<std::int64_t>(vectors, 8));
     const int most = large || d.sums ? 256 : 128;
-    std::int64_t best = std::numeric_limits<std::int64_t>::max();
+    double best = std::numeric_limits<double>::max();
     for (int v = widest; v >= narrowest; --v)
         for (int x = 1; x <= std::min<std::int64_t>(most / v, strips_x); ++x) {
             const auto y = static_cast<int>(std::min<std::int64_t>(std::min(most / v / x, 64), strips_y)); // blockDim.z
@@ -93,7 +96,10 @@ inline depthwise_plan plan(const depthwise& d) {
             const std::int64_t read = ((std::int64_t{x} * p.strip_x - 1) * d.stride + d.kernel) *
                                       ((std::int64_t{y} * p.strip_y - 1) * d.stride + d.kernel);
             const std::int64_t lanes = divide_up(std::int64_t{v} * x * y, 32) * 32;
-            const std::int64_t cost = blocks * (2 * lanes * p.strip_x * p.strip_y + v * read);
+            // A block that sums does some of these one after the other.
+            const double all = static_cast<double>(d.n) * static_cast<double>(blocks);
+            const double turns = d.sums ? all : std::ceil(all / std::max(1, d.multiprocessors));
+            const double cost = turns * static_cast<double>(2 * lanes * p.strip_x * p.strip_y + v * read);
             if (cost >= best) continue;
             best = cost;
             p.vectors = v;
