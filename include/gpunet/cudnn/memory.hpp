@@ -75,11 +75,11 @@ class memory {
     template <class Emit>
     void prepare(Emit&& emit) {
         emit();
-        cuda::check(cudaStreamSynchronize(own_->get()), "cudaStreamSynchronize");
+        own_->synchronize();
         if (!device_->options().graph) return;
         graph_ = cuda::executable_graph::capture(own_->get(), emit);
         graph_->upload(own_->get());
-        cuda::check(cudaStreamSynchronize(own_->get()), "cudaStreamSynchronize");
+        own_->synchronize();
     }
     template <class Emit>
     void replay(Emit&& emit) {
@@ -102,7 +102,7 @@ class memory {
     }
     float* address(slot s) const noexcept { return reinterpret_cast<float*>(at(s)); }
     cudaStream_t stream() const noexcept { return user_; }
-    void synchronize() { cuda::check(cudaStreamSynchronize(user_), "cudaStreamSynchronize"); }
+    void synchronize() { cuda::synchronize(user_); }
 
     // For steps.
     std::byte* at(slot s) const noexcept { return slots_[s]; }
@@ -140,9 +140,9 @@ class stopwatch {
     template <class Emit>
     void replay(Emit&& emit) {
         if (!record_) {
-            cuda::check(cudaStreamSynchronize(user_), "cudaStreamSynchronize");
+            cuda::synchronize(user_);
             emit();
-            return cuda::check(cudaStreamSynchronize(stream_->get()), "cudaStreamSynchronize");
+            return stream_->synchronize();
         }
         if (!graph_) graph_ = cuda::executable_graph::capture(stream_->get(), emit);
         graph_->launch(user_);

@@ -15,7 +15,7 @@ inline void execute(const handle_state& h, const plan& p, const body& pack) {
     const bridge& b = *find_bridge(); // there is a handle, hence a device
     const graph& g = *p.config.of;
     const std::string what = "cudnn " + describe(g);
-    const std::string planned = describe(g) + " engine=" + std::to_string(p.config.engine);
+    const std::string planned = describe(p.config);
     const auto wrong = [&](bool holds, cudnnStatus_t status, const std::string& why) {
         if (!holds) b.fault(what + ": " + why);
         need(holds, status, why);

@@ -186,6 +186,8 @@ inline bool refused(const char* stage, const std::string& text) {
     return b && b->refused(stage, text);
 }
 
+inline std::string describe(const configuration& c) { return describe(*c.of) + " engine=" + std::to_string(c.engine); }
+
 inline void describe_engine(body& d, const configuration& c) {
     const engine e = engine_of(c.engine);
     d.put(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, std::vector{c.engine});
@@ -261,7 +263,7 @@ inline void finalize_plan(body& d) {
         p.config = std::get<configuration>(d.ref(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)->meaning);
     }
     const engine e = engine_of(p.config.engine);
-    const std::string described = describe(*p.config.of) + " engine=" + std::to_string(e.index);
+    const std::string described = describe(p.config);
     need(!refused("plan", described), CUDNN_STATUS_NOT_SUPPORTED, "a test refuses " + described);
     const std::string problem = plan_problem(*p.config.of);
     need(problem.empty(), CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED, problem);
