@@ -429,6 +429,62 @@ TEST_CASE("the plan that is fastest in the trial is kept, with its time") {
     CHECK_FALSE(plan_store(t, plain).get(p).get().from_disk);
 }
 
+TEST_CASE("a rival that is faster than every plan is kept instead") {
+    if (!have_cudnn()) return;
+    const test::temporary_folder folder;
+    const target t = target::offline("sm_90");
+    const convolution_problem p = square(element::float16, 1, 64, 128, 28, 3, activation::relu);
+    int begun = 0;
+    plan_store_options o = {
+        .directory = folder.path(), .order = preference::precompiled, .tune = true, .candidates = 2};
+    o.trial = [](const plan&) -> trial_result { return {.microseconds = 5}; };
+    const auto offer = [&](std::vector<std::pair<std::string, trial_result>> offered) {
+        begun = 0;
+        o.rivals = [&, offered](const convolution_problem& asked) {
+            CHECK(asked == p);
+            std::vector<rival> all;
+            for (const auto& [name, result] : offered)
+                all.push_back({name, [&begun, r = result]() -> std::function<trial_result()> {
+                                   ++begun;
+                                   return [r] { return r; };
+                               }});
+            return all;
+        };
+        return plan_store(t, o).get(p).get();
+    };
+    const stored_plan slower = offer({{"slow", {.microseconds = 6}}, {"broken", {.refused = "no", .microseconds = 1}}});
+    CHECK(begun == 2);
+    CHECK(slower.plan);
+    CHECK(slower.rival.empty());
+    CHECK(slower.microseconds == 5);
+    o.directory = folder / "another";
+
+    const auto faster = [&] {
+        return offer({{"fast", {.microseconds = 3}}, {"faster", {.microseconds = 2}}, {"late", {.microseconds = 2}}});
+    };
+    for (const bool from_disk : {false, true}) {
+        const stored_plan found = faster();
+        CHECK(found.from_disk == from_disk);
+        CHECK(begun == (from_disk ? 0 : 3));
+        CHECK(found.rival == "faster");
+        CHECK(found.plan == nullptr);
+        CHECK(found.microseconds == 2);
+    }
+    // A rival of another version of the library is unknown: all is tried again.
+    const stored_plan again = offer({{"other", {.microseconds = 9}}});
+    CHECK(begun == 1);
+    CHECK(again.plan);
+    CHECK_FALSE(again.from_disk);
+    // Without a plan even a slow one will do.
+    o.trial = [](const plan&) -> trial_result { return {.refused = "out of order"}; };
+    o.directory = folder / "a third";
+    CHECK(offer({{"slow", {.microseconds = 60}}}).rival == "slow");
+    // Untuned, nobody is timed.
+    o.tune = false;
+    CHECK(offer({{"slow", {.microseconds = 1}}}).rival.empty());
+    CHECK(begun == 0);
+}
+
 TEST_CASE("untuned, the first plan that passes the trial is taken") {
     if (!have_cudnn()) return;
     const target t = target::offline("sm_90");

@@ -96,6 +96,33 @@ TEST_CASE("GPU: what cuDNN cannot fuse or do is done by our kernels, with the sa
     }
 }
 
+TEST_CASE("GPU: where cuDNN has no plan, 16-bit convolutions run on tensor cores all the same") {
+    const clean_device device;
+    const small& s = network_under_test();
+    const auto images = input({1, 3, 33, 40});
+    const auto expected = gpunet::network(s.spec, s.weights, gpunet::cpu::backend())(images);
+    gpunet_fake::refuse("", "execution");
+    for (const bool tune : {false, true}) {
+        const test::temporary_folder cache;
+        auto o = gpu_test::uncached();
+        o.tune = tune;
+        o.cache = cache.path();
+        for (int i = 0; i < 2; ++i) { // chosen, then read
+            const long launches = gpunet_fake::report().graph_launches;
+            const auto net = make<half>(o);
+            gpunet::context context(net, {.batch = 1, .size = {33, 40}});
+            CHECK(relative_l2(context.run(images.elements()).elements(), expected.elements()) <
+                  4 * gpu_test::tolerance<half>());
+            const auto steps = context.steps();
+            CHECK(std::count_if(steps.begin(), steps.end(), [&](const gpunet::layer_step& step) {
+                      return step.info.implementation.starts_with("kernel implicit_gemm ");
+                  }) > 5);
+            CHECK((gpunet_fake::report().graph_launches - launches > 20) == (tune && i == 0));
+        }
+    }
+    CHECK(gpunet_fake::report().faults == std::vector<std::string>{});
+}
+
 TEST_CASE("GPU: work is done as late as a device may, and in any order a graph allows") {
     const clean_device device;
     const small& s = network_under_test();

@@ -49,10 +49,11 @@ gpunet::network<cudnn::backend<T>> make(const spec::network& s) {
 
 /// Layer by layer: the first one that departs is named.
 template <class T>
-void compare_layers(const spec::network& s, const gpunet::context_options& o, double limit) {
+void compare_layers(const spec::network& s, const gpunet::context_options& o, double limit,
+                    const cudnn::backend<T>& on = device<T>()) {
     const auto weights = gpunet::synthetic_weights(gpunet::lower(s));
     const gpunet::network exact(s, weights, gpunet::cpu::backend());
-    const gpunet::network<cudnn::backend<T>> net(s, weights, device<T>());
+    const gpunet::network<cudnn::backend<T>> net(s, weights, on);
     gpunet::context expected(exact, o);
     gpunet::context found(net, o);
     const auto images = input(found.input_shape());
@@ -91,6 +92,36 @@ TEMPLATE_TEST_CASE("GPU: the small networks of the checkpoints compute their log
         compare_layers<TestType>(core_test::small(name), {3, {}, taps::layers}, 4 * tolerance<TestType>());
         compare_layers<TestType>(core_test::small(name), {1, {33, 70}, taps::layers}, 4 * tolerance<TestType>());
     }
+}
+
+TEST_CASE("GPU: the small networks compute their logits with our convolutions on tensor cores", "[gpu]") {
+    GPU_OR_SKIP();
+    const auto check = [](auto element, double allowed, bool tf32) {
+        using T = decltype(element);
+        auto o = gpu_test::uncached();
+        o.implicit_gemm = true;
+        o.tf32 = tf32;
+        const cudnn::backend<T> on(o);
+        if (on.device().target().model().major < 8) return;
+        for (const char* name : {"small0", "smallD", "smallP"})
+            compare_layers<T>(core_test::small(name), {3, {33, 70}, taps::layers}, allowed, on);
+        const spec::network s = core_test::small("small0");
+        const gpunet::network net(s, gpunet::synthetic_weights(gpunet::lower(s)), on);
+        const auto steps = gpunet::context(net, {.batch = 1}).steps();
+        const auto count = [&](const char* implementation) {
+            return std::count_if(steps.begin(), steps.end(), [&](const gpunet::layer_step& step) {
+                return step.info.implementation.starts_with(implementation);
+            });
+        };
+        CHECK(count("kernel implicit_gemm ") > 5);
+        CHECK(count("cuDNN") == 0);
+        if (gpu_test::fake() || !std::is_same_v<T, half>) return; // the emulator is too slow
+        for (const gpunet::model& m : gpunet::registry::builtin())
+            compare_layers<T>(m.network, {1, m.input.size, taps::layers}, 1e-2, on);
+    };
+    check(half(), 4 * tolerance<half>(), false);
+    check(bfloat16(), 4 * tolerance<bfloat16>(), false);
+    check(0.0F, 4 * tolerance<half>(), true);
 }
 
 TEST_CASE("GPU: runs again and again, recorded and not", "[gpu]") {

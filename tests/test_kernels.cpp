@@ -10,6 +10,7 @@
 #include <gpunet/cuda/kernels/convolution.hpp>
 #include <gpunet/cuda/kernels/dense.hpp>
 #include <gpunet/cuda/kernels/depthwise.hpp>
+#include <gpunet/cuda/kernels/implicit_gemm.hpp>
 #include <gpunet/cuda/kernels/mean.hpp>
 #include <gpunet/cuda/kernels/pointwise.hpp>
 #include <gpunet/cuda/kernels/stem.hpp>
@@ -645,6 +646,74 @@ TEST_CASE("any convolution, directly") {
     }
 }
 
+TEST_CASE("convolutions as implicit GEMM") {
+    const element type = GENERATE(element::float32, element::float16, element::bfloat16);
+    const std::size_t tile = GENERATE(range(0, 5));
+    for (int round = 0; round < 12; ++round) {
+        kernels::implicit_gemm c;
+        c.type = type;
+        c.residual = coin();
+        c.kernel = among({1, 1, 2, 3, 4, 5});
+        c.stride = among({1, 1, 2, 3});
+        c.n = among({1, 2, 3});
+        c.channels = among({1, 7, 8, 20, 33, 40});
+        c.output_channels = among({1, 8, 30, 33, 70});
+        c.height = among({1, 4, 9, 12});
+        c.width = among({1, 3, 8, 13});
+        c.top = static_cast<integer>(random_bits() % static_cast<unsigned>(c.kernel));
+        c.left = static_cast<integer>(random_bits() % static_cast<unsigned>(c.kernel));
+        c.output_height = extent(c.height, c.kernel, c.stride, c.top);
+        c.output_width = extent(c.width, c.kernel, c.stride, c.left);
+        c.act = any_activation();
+        c.multiprocessors = static_cast<int>(among({1, 4, 132}));
+        c.tile = kernels::detail::gemm_tiles[tile];
+        c.tile.splits = static_cast<int>(among({1, 2, 4, 8}));
+        c.tile.splits = std::min(c.tile.splits, kernels::detail::gemm_warps(c.tile));
+        INFO(c.tile.text() << ": n " << c.n << ", " << c.channels << "x" << c.height << "x" << c.width << " to "
+                           << c.output_channels << "x" << c.output_height << "x" << c.output_width << ", kernel "
+                           << c.kernel << " stride " << c.stride << " padding " << c.top << " " << c.left);
+        // With float32 numbers that TF32 holds, products are exact; that it rounds is another test's.
+        const auto held = [&](float v) {
+            return type == element::float32 ? static_cast<float>(gpunet::half(v)) : rounded(type, v);
+        };
+        picture in(type, c.n, c.height, c.width, c.channels);
+        in.fill();
+        for (double& v : in.values) v = held(static_cast<float>(v));
+        picture expected(type, c.n, c.output_height, c.output_width, c.output_channels), added = expected;
+        added.fill();
+        std::vector<float> w = noises(c.output_channels * c.channels * c.kernel * c.kernel);
+        for (float& v : w) v = held(v);
+        const std::vector<float> bias = rounded(type, noises(c.output_channels));
+        for (integer i = 0; i < c.n; ++i)
+            for (integer y = 0; y < c.output_height; ++y)
+                for (integer x = 0; x < c.output_width; ++x)
+                    for (integer o = 0; o < c.output_channels; ++o) {
+                        double sum = bias[static_cast<std::size_t>(o)] + (c.residual ? added.at(i, y, x, o) : 0);
+                        for (integer k = 0; k < c.channels; ++k)
+                            for (integer v = 0; v < c.kernel; ++v)
+                                for (integer u = 0; u < c.kernel; ++u)
+                                    sum += double{w[static_cast<std::size_t>(
+                                               ((o * c.channels + k) * c.kernel + v) * c.kernel + u)]} *
+                                           in.padded(i, y * c.stride - c.top + v, x * c.stride - c.left + u, k);
+                        expected.at(i, y, x, o) = gpunet::apply(c.act, sum);
+                    }
+        memory input = in.on_device(), more = added.on_device(), output(expected.bytes());
+        memory packed(kernels::pack_filters(type, c.output_channels, c.channels, c.kernel, w));
+        std::vector<float> padded_bias = bias;
+        padded_bias.resize(static_cast<std::size_t>(kernels::padded(c.output_channels)));
+        memory biases(kernels::detail::to_bytes(padded_bias, type));
+        memory& to = c.residual && coin() ? more : output;
+        kernels::implicit_gemm_parameters p = kernels::parameters(c);
+        p.input = input.data();
+        p.weights = packed.data();
+        p.bias = biases.data();
+        p.residual = c.residual ? more.data() : nullptr;
+        p.output = to.data();
+        run(c, p, {&to});
+        REQUIRE(difference(to, expected, 4 * std::sqrt(static_cast<double>(c.channels * c.kernel * c.kernel))) == "");
+    }
+}
+
 TEST_CASE("activations over their whole range") {
     const element type = GENERATE(element::float32, element::float16, element::bfloat16);
     for (const activation act : activations) {
@@ -695,6 +764,59 @@ TEST_CASE("batches and maps of every size are cut into blocks that are enough an
                             CHECK(integer{p.tiles_y} * plan.threads_y * plan.strip_y >= size);
                             CHECK(integer{l.grid[1]} * l.block[0] * 4 >= channels);
                         }
+}
+
+TEST_CASE("every cut of an implicit GEMM that is offered covers all outputs, and the first fills the device") {
+    for (const element type : types)
+        for (const integer n : {1, 64})
+            for (const integer size : {1, 10, 57, 160})
+                for (const integer channels : {8, 33, 704})
+                    for (const integer outputs : {8, 72, 3520})
+                        for (const integer kernel : {1, 3, 5}) {
+                            kernels::implicit_gemm g;
+                            g.type = type;
+                            g.n = n;
+                            g.channels = channels;
+                            g.output_channels = outputs;
+                            g.height = g.width = g.output_height = g.output_width = size;
+                            g.kernel = kernel;
+                            g.top = g.left = kernel / 2;
+                            if (!possible(g)) continue;
+                            std::vector<std::string> names;
+                            std::vector<integer> warps;
+                            for (const kernels::gemm_tile& tile : tiles(g)) {
+                                g.tile = tile;
+                                names.push_back(tile.text());
+                                const kernels::kernel_launch l = kernels::describe(g);
+                                CHECK(l.block[0] == 32);
+                                CHECK(l.block[1] == static_cast<unsigned>(tile.splits));
+                                CHECK(l.block[0] * l.block[1] * l.block[2] <= 256);
+                                CHECK(l.shared_bytes <= 49152);
+                                CHECK(integer{l.grid[0]} * l.block[2] * tile.rows >= n * size * size);
+                                CHECK(integer{l.grid[1]} * tile.columns >= outputs);
+                                warps.push_back(integer{l.grid[0]} * l.grid[1] * l.block[1] * l.block[2]);
+                            }
+                            std::sort(names.begin(), names.end());
+                            CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+                            REQUIRE_FALSE(warps.empty());
+                            const integer enough = 4 * kernels::default_multiprocessors;
+                            if (std::any_of(warps.begin(), warps.end(), [&](integer w) { return w >= 2 * enough; }))
+                                CHECK(warps.front() >= enough);
+                        }
+    kernels::implicit_gemm g;
+    g.channels = g.output_channels = g.height = g.width = g.output_height = g.output_width = 8;
+    g.kernel = 7;
+    CHECK_FALSE(possible(g));
+    CHECK(message_of<gpunet::unsupported_error>([&] { kernels::describe(g); }) ==
+          "implicit_gemm kernel: kernel: expected 1 to 5, found 7");
+    g.kernel = 1;
+    g.tile = {32, 32, 3};
+    CHECK(message_of<gpunet::argument_error>([&] { kernels::describe(g); }) ==
+          "implicit_gemm kernel: tile: expected one of tiles(), found 32x32/3");
+    g.tile.splits = 1;
+    g.n = std::int64_t{1} << 30;
+    CHECK(message_of<gpunet::unsupported_error>([&] { kernels::describe(g); }) ==
+          "implicit_gemm kernel: expected smaller maps");
 }
 
 TEST_CASE("strips of depthwise convolutions leave no multiprocessor idle") {

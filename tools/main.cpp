@@ -52,8 +52,9 @@ int run(int argc, char** argv) {
     app.add_option("--precision", common.precision, "fp32, tf32, fp16 or bf16")
         ->check(CLI::IsMember({"fp32", "tf32", "fp16", "bf16"}, CLI::ignore_case));
     app.add_option("--threads", common.threads, "threads on the CPU; all cores by default")->check(CLI::Range(1, 4096));
-    app.add_flag("--tune", common.tune, "on a GPU: time cuDNN's engines once and keep the fastest");
+    app.add_flag("--tune", common.tune, "on a GPU: time cuDNN's engines and our kernels once, keep the fastest");
     app.add_flag("--programmatic", common.programmatic, "on a GPU: programmatic dependent launch of our kernels");
+    app.add_flag("--implicit-gemm", common.implicit_gemm, "on a GPU: our convolutions on tensor cores, not cuDNN's");
     app.add_flag("--offline", common.offline, "never use the network");
     for (const auto add :
          {add_list, add_show, add_select, add_classify, add_eval, add_run, add_bench, add_plan, add_pull, add_convert,

@@ -15,6 +15,7 @@ auto with_precision(const std::string& precision, const options& asked, F&& f) {
     cudnn::options o;
     o.tune = asked.tune;
     o.programmatic = asked.programmatic;
+    o.implicit_gemm = asked.implicit_gemm;
     o.tf32 = precision == "tf32";
     if (precision == "fp16") return f(half(), o);
     if (precision == "bf16") return f(bfloat16(), o);

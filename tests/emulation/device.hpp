@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <span>
 #include <string>
 
 namespace gpunet::emulation {
@@ -50,6 +51,10 @@ inline float exchange_xor(unsigned mask, float value, int lanes) {
     return exchange(mask, value, lane ^ static_cast<unsigned>(lanes));
 }
 
+/// What the lanes of a warp gave: all call it together, each with its own numbers.
+using lane_values = std::array<std::array<float, 12>, 32>;
+const lane_values& exchange_all(std::span<const float> mine);
+
 /// The instantiations: by name and the macros they were compiled with.
 struct instance {
     std::map<std::string, int> defines;
@@ -73,6 +78,24 @@ inline unsigned floats_to_halves(float low, float high) {
     return static_cast<unsigned>(float_to_half(high)) << 16 | float_to_half(low);
 }
 inline void follow_previous() {}
+/// cvt.rna: to the nearest number with 10 bits after the leading one, away from zero in the middle.
+inline unsigned float_to_tf32(float x) { return (std::bit_cast<unsigned>(x) + 0x1000U) & 0xFFFFE000U; }
+
+/// mma.sync as PTX lays operands out: lane 4 g + t has the terms t and t + 4 (or pairs of terms) of rows g and g + 8 of
+/// the left matrix and of column g of the right one, and the sums in columns 2 t and 2 t + 1 of these rows.
+/// @param terms  row g: low, high; row g + 8: low, high; column g: low, high; `each` terms to each
+template <int each>
+void multiply_in_warp(const float* terms, float (&sum)[4]) {
+    const lane_values& lanes = exchange_all({terms, 6 * each});
+    const index3 &thread = view.thread, &size = view.block_size;
+    const std::size_t lane = ((thread.z * size.y + thread.y) * size.x + thread.x) % 32, g = lane / 4, t = lane % 4;
+    for (std::size_t i = 0; i < 4; ++i) {
+        const std::size_t row_terms = i / 2 * 2 * each, column = 2 * t + i % 2;
+        for (std::size_t k = 0; k < 4; ++k)
+            for (std::size_t term = 0; term < 2 * each; ++term)
+                sum[i] += lanes[4 * g + k][row_terms + term] * lanes[4 * column + k][4 * each + term];
+    }
+}
 using emulation::float4;
 using emulation::uint2;
 using emulation::uint4;

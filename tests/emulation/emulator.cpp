@@ -5,9 +5,11 @@
 
 #include <gpunet/cuda/kernels/launch.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -91,7 +93,7 @@ struct thread_state {
 
 /// A warp's exchange: two sets of values, because the quickest lane may be one exchange ahead.
 struct warp_state {
-    std::array<std::array<float, 32>, 2> values{};
+    std::array<lane_values, 2> values{};
     unsigned arrived = 0;
 };
 
@@ -138,12 +140,12 @@ class block_runner {
         t.stack.leave(false);
     }
 
-    float exchange(unsigned mask, float value, unsigned source) {
+    const lane_values& exchange(unsigned mask, std::span<const float> mine) {
         const std::size_t lane = current_ % 32, first = current_ - lane;
         thread_state& t = *threads_[current_];
         warp_state& w = warps_[current_ / 32];
         auto& values = w.values[t.exchanges++ % 2];
-        values[lane] = value;
+        std::copy(mine.begin(), mine.end(), values[lane].begin());
         w.arrived |= 1U << lane;
         if (w.arrived == mask) {
             w.arrived = 0;
@@ -153,7 +155,7 @@ class block_runner {
             t.now = state::in_exchange;
             t.stack.leave(false);
         }
-        return values[source];
+        return values;
     }
 
   private:
@@ -223,7 +225,9 @@ void set_order(order o) noexcept { turns = o; }
 
 void block_barrier(int line) { runner->wait_at_barrier(line); }
 
-float exchange(unsigned mask, float value, unsigned source) { return runner->exchange(mask, value, source); }
+float exchange(unsigned mask, float value, unsigned source) { return runner->exchange(mask, {&value, 1})[source][0]; }
+
+const lane_values& exchange_all(std::span<const float> mine) { return runner->exchange(0xFFFFFFFFU, mine); }
 
 void launch(const std::string& name, const std::map<std::string, std::string>& defines, std::array<unsigned, 3> grid,
             std::array<unsigned, 3> block, std::size_t shared_bytes, const void* parameters) {

@@ -1,11 +1,13 @@
-// A convolution by cuDNN; what cuDNN cannot fuse is done after it by a kernel of ours, what it cannot do at all by
-// another.
+// A convolution by cuDNN, or by a kernel of ours that was faster on this device; what cuDNN cannot fuse is done after
+// it by a kernel of ours, what it cannot do at all by another.
 #pragma once
 
 #include <gpunet/cuda/kernels/convolution.hpp>
+#include <gpunet/cuda/kernels/implicit_gemm.hpp>
 #include <gpunet/cuda/kernels/pointwise.hpp>
 #include <gpunet/cudnn/convolution.hpp>
 #include <gpunet/cudnn/device_weights.hpp>
+#include <gpunet/cudnn/gemm.hpp>
 #include <gpunet/cudnn/kernel_operation.hpp>
 #include <gpunet/cudnn/plan.hpp>
 #include <gpunet/cudnn/session.hpp>
@@ -26,19 +28,6 @@
 #include <vector>
 
 namespace gpunet::cudnn {
-
-/// Weights O, I / groups, K, K as cuDNN reads them: padded O, K, K, padded I.
-inline std::vector<std::byte> pack_filters(const graph::convolution& c, std::span<const float> weights,
-                                           cuda::element type) {
-    const std::int64_t inputs = c.input.channels / c.groups, taps = c.kernel * c.kernel, row = padded(inputs);
-    std::vector<float> values(static_cast<std::size_t>(padded(c.output.channels) * taps * row));
-    for (std::int64_t o = 0; o < c.output.channels; ++o)
-        for (std::int64_t t = 0; t < taps; ++t)
-            for (std::int64_t i = 0; i < inputs; ++i)
-                values[static_cast<std::size_t>((o * taps + t) * row + i)] =
-                    weights[static_cast<std::size_t>((o * inputs + i) * taps + t)];
-    return cuda::kernels::detail::to_bytes(values, type);
-}
 
 /// Folding may make numbers that half precision cannot hold. @throws unsupported_error naming the weights
 inline void check_range(const std::string& name, std::span<const float> weights, cuda::element type) {
@@ -73,10 +62,11 @@ class convolution_operation final : public operation {
         adds_last_ = residual && c.adds_last;
         problem_.residual = residual && !adds_last_;
         if (c.groups > 1) return; // padded groups are no longer groups
-        future_ = s.plans().get(problem_);
+        if (s.options().implicit_gemm) gemm_ = gemm_of(problem_, s.target().model());
+        if (!gemm_) future_ = s.plans().get(problem_);
         filters_ = cache.get(s, c.weights + " filters", [c, &weights, type] {
             check_range(c.weights, weights.weights, type);
-            return pack_filters(c, weights.weights, type);
+            return cuda::kernels::pack_filters(type, c.output.channels, c.input.channels, c.kernel, weights.weights);
         });
         bias_ = bias(bias_type(problem_));
     }
@@ -86,7 +76,12 @@ class convolution_operation final : public operation {
         void* const y = m.at(slots.output);
         void* const x = m.at(slots.operands[0]);
         void* const residual = problem_.residual ? m.at(slots.operands[1]) : nullptr;
-        plan_ ? run_plan(m, slots, x, residual, y) : run_directly(m, x, residual, y);
+        if (plan_)
+            run_plan(m, slots, x, residual, y);
+        else if (gemm_)
+            run_kernel<void>(*gemm_, m, x, residual, y);
+        else
+            run_kernel<float>(*direct_, m, x, residual, y);
         if (!sum_) return;
         auto p = cuda::kernels::parameters(*sum_);
         p.input = p.output = y;
@@ -108,7 +103,7 @@ class convolution_operation final : public operation {
             i.workspace = plan_->workspace();
             if (plan_->status() != plan_status::ready) i.status = "compiled, not loaded";
         } else {
-            i.implementation = "kernel convolution";
+            i.implementation = gemm_ ? "kernel implicit_gemm " + gemm_->tile.text() : "kernel convolution";
             if (!reason_.empty()) i.status += "; " + reason_;
         }
         if (sum_) i.implementation += ", then kernel pointwise";
@@ -135,51 +130,11 @@ class convolution_operation final : public operation {
         launch(m, cuda::kernels::describe(*after_), module_, p);
     }
 
-    /// Waits for the fused plan; without one, for the convolution alone and a kernel for its activation; without that,
-    /// for the kernel that does any convolution.
     void resolve() const {
         std::call_once(resolved_, [&] {
-            const auto plan_of = [this](const std::shared_future<stored_plan>& found) {
-                plan_ = found.get().plan;
-                reason_ = found.get().reason;
-            };
-            if (future_.valid()) plan_of(future_);
-            if (!plan_ && future_.valid() && problem_.act != activation::identity) {
-                convolution_problem plain = problem_;
-                plain.act = activation::identity;
-                plan_of(session_.plans().get(plain));
-                if (plan_) {
-                    cuda::kernels::pointwise p = output_map();
-                    p.act = problem_.act;
-                    after_ = p;
-                    module_ = session_.kernel(cuda::kernels::describe(p));
-                }
-            }
-            if (!plan_) {
-                cuda::kernels::convolution& d = direct_.emplace();
-                d.type = type_;
-                d.n = n_;
-                d.channels = convolution_.input.channels;
-                d.height = problem_.h;
-                d.width = problem_.w;
-                d.output_channels = convolution_.output.channels;
-                d.output_height = problem_.oh;
-                d.output_width = problem_.ow;
-                d.kernel = problem_.kernel;
-                d.stride = problem_.stride;
-                d.top = problem_.padding.top;
-                d.left = problem_.padding.left;
-                d.groups = convolution_.groups;
-                d.act = problem_.act;
-                d.residual = problem_.residual;
-                module_ = session_.kernel(cuda::kernels::describe(d));
-                filters_ = cache_.get(session_, convolution_.weights + " direct",
-                                      [d, name = convolution_.weights, &w = weights_] {
-                                          check_range(name, w.weights, d.type);
-                                          return cuda::kernels::pack_weights(d, w.weights);
-                                      });
-                bias_ = bias(cuda::element::float32);
-            }
+            if (future_.valid()) choose();
+            if (gemm_) module_ = session_.kernel(cuda::kernels::describe(*gemm_));
+            if (!plan_ && !gemm_) use_direct_kernel();
             if (adds_last_) {
                 cuda::kernels::pointwise& p = sum_.emplace(output_map());
                 p.residual = true;
@@ -190,6 +145,55 @@ class convolution_operation final : public operation {
             filters_.get();
             bias_.get();
         });
+    }
+
+    /// Waits for the fused plan, or what is faster; without one, for the convolution alone and a kernel for its
+    /// activation; without that, takes the kernel on tensor cores, where it can.
+    void choose() const {
+        stored_plan found = future_.get();
+        if (!found.plan && found.rival.empty() && problem_.act != activation::identity) {
+            convolution_problem plain = problem_;
+            plain.act = activation::identity;
+            found = session_.plans().get(plain).get();
+            if (found.plan) {
+                cuda::kernels::pointwise& p = after_.emplace(output_map());
+                p.act = problem_.act;
+                module_ = session_.kernel(cuda::kernels::describe(p));
+            }
+        }
+        plan_ = found.plan;
+        reason_ = found.reason;
+        if (plan_) return;
+        gemm_ = gemm_of(problem_, session_.target().model());
+        if (!gemm_) return;
+        for (const cuda::kernels::gemm_tile& tile : tiles(*gemm_))
+            if (tile.text() == found.rival) gemm_->tile = tile;
+    }
+
+    void use_direct_kernel() const {
+        cuda::kernels::convolution& d = direct_.emplace();
+        d.type = type_;
+        d.n = n_;
+        d.channels = convolution_.input.channels;
+        d.height = problem_.h;
+        d.width = problem_.w;
+        d.output_channels = convolution_.output.channels;
+        d.output_height = problem_.oh;
+        d.output_width = problem_.ow;
+        d.kernel = problem_.kernel;
+        d.stride = problem_.stride;
+        d.top = problem_.padding.top;
+        d.left = problem_.padding.left;
+        d.groups = convolution_.groups;
+        d.act = problem_.act;
+        d.residual = problem_.residual;
+        module_ = session_.kernel(cuda::kernels::describe(d));
+        filters_ =
+            cache_.get(session_, convolution_.weights + " direct", [d, name = convolution_.weights, &w = weights_] {
+                check_range(name, w.weights, d.type);
+                return cuda::kernels::pack_weights(d, w.weights);
+            });
+        bias_ = bias(cuda::element::float32);
     }
 
     /// Something to be done to each element of the output.
@@ -213,14 +217,16 @@ class convolution_operation final : public operation {
                           });
     }
 
-    void run_directly(memory& m, const void* x, const void* residual, void* y) const {
-        auto p = cuda::kernels::parameters(*direct_);
+    /// @tparam Bias  what the kernel's parameter points to
+    template <class Bias, class Kernel>
+    void run_kernel(const Kernel& k, memory& m, const void* x, const void* residual, void* y) const {
+        auto p = cuda::kernels::parameters(k);
         p.input = x;
         p.weights = address<std::byte>(filters_);
-        p.bias = address<float>(bias_);
+        p.bias = address<Bias>(bias_);
         p.residual = residual;
         p.output = y;
-        launch(m, cuda::kernels::describe(*direct_), module_, p);
+        launch(m, cuda::kernels::describe(k), module_, p);
     }
 
     session& session_;
@@ -237,6 +243,7 @@ class convolution_operation final : public operation {
     mutable std::shared_ptr<const plan> plan_;
     mutable std::string reason_; // that there is none
     mutable std::optional<cuda::kernels::pointwise> after_, sum_;
+    mutable std::optional<cuda::kernels::implicit_gemm> gemm_;
     mutable std::optional<cuda::kernels::convolution> direct_;
     mutable pending_module module_, sum_module_;
     mutable pending_weights filters_, bias_;

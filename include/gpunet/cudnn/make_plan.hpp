@@ -146,7 +146,7 @@ inline plan_result first_plan(const target& t, const convolution_problem& p, pre
 
 /// What a cache keeps of a plan that is ready. @throws cudnn_error
 inline plan_record record_of(const plan& p, double microseconds = 0) {
-    return {p.json(), p.engine(), p.engine_index(), p.knobs(), p.runtime_compiled(), p.tensor_core(), microseconds};
+    return {p.json(), p.engine(), p.engine_index(), p.knobs(), p.runtime_compiled(), p.tensor_core(), microseconds, {}};
 }
 
 /// The plan again, without asking heuristics and without compiling.

@@ -21,18 +21,19 @@ namespace gpunet::cudnn {
 
 /// What a file says of a plan.
 struct plan_record {
-    std::string json;   // cuDNN's own text
-    std::string engine; // the rest as in class plan
+    std::string json{};   // cuDNN's own text
+    std::string engine{}; // the rest as in class plan
     std::int64_t engine_index = -1;
-    std::string knobs;
+    std::string knobs{};
     bool runtime_compiled = false;
     bool tensor_core = false;
     double microseconds = 0; // measured; 0: not
+    std::string rival{};     // that is faster than every plan; where there is one, the rest is empty
 };
 
 namespace detail {
 
-inline constexpr std::int64_t plan_schema = 2;
+inline constexpr std::int64_t plan_schema = 3;
 
 inline std::int64_t plan_checksum(const std::string& text) {
     return gpunet::detail::crc32(std::as_bytes(std::span(text)));
@@ -54,6 +55,7 @@ inline std::optional<plan_record> parse_plan_record(std::string_view text, const
     r.runtime_compiled = reader.optional_boolean("runtime_compiled").value_or(false);
     r.tensor_core = reader.optional_boolean("tensor_core").value_or(false);
     r.microseconds = reader.optional_number("microseconds", 0, 1e9).value_or(0);
+    r.rival = reader.optional_string("rival").value_or("");
     return r;
 }
 
@@ -83,6 +85,7 @@ class plan_files {
             {"engine_index", r.engine_index}, {"knobs", r.knobs}, {"runtime_compiled", r.runtime_compiled},
             {"tensor_core", r.tensor_core}};
         if (r.microseconds > 0) document["microseconds"] = r.microseconds;
+        if (!r.rival.empty()) document["rival"] = r.rival;
         document["crc32"] = detail::plan_checksum(r.json);
         document["plan"] = r.json;
         try {

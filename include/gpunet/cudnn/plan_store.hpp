@@ -25,6 +25,7 @@ namespace gpunet::cudnn {
 
 /// What a store answers.
 struct stored_plan : plan_result {
+    std::string rival;       // that is faster than every plan; there is no plan then
     double microseconds = 0; // as the trial measured it; 0 where it did not
     bool from_disk = false;
 };
@@ -38,6 +39,13 @@ struct trial_result {
 /// @throws what is not the plan's fault: no memory, a device that is lost
 using trial = std::function<trial_result(const plan&)>;
 
+/// Another way to solve a problem, tried beside cuDNN's plans.
+struct rival {
+    std::string name; // says it all: equal names of equal problems are the same
+    /// Begins to make it, in the background; what it gives waits for that and tries it, as a trial does.
+    std::function<std::function<trial_result()>()> begin;
+};
+
 struct plan_store_options {
     std::filesystem::path directory = {}; // created when the first file is written; empty: in memory alone
     preference order = preference::heuristic;
@@ -45,6 +53,8 @@ struct plan_store_options {
     cudnn::trial trial = nullptr; // that a plan must pass; null: every plan is taken
     bool tune = false;            // take the fastest in the trial, not the first that passes
     std::size_t candidates = 8;   // to choose the fastest of
+    /// Further candidates, timed when tuning.
+    std::function<std::vector<rival>(const convolution_problem&)> rivals = nullptr;
 };
 
 /// May be used from several threads at a time. A file that is damaged, or made by another cuDNN, driver or GPU, is
@@ -84,28 +94,46 @@ class plan_store {
                                 (tuned() ? "; tuned" : "");
         stored_plan result;
         if (const auto record = files_.read(key)) {
+            result.microseconds = record->microseconds;
+            result.from_disk = true;
+            result.rival = record->rival;
+            if (knows(p, record->rival)) return result;
             const std::scoped_lock one_by_one(loading_); // quick; side by side each would need a handle of its own
             try {
-                result.plan = from_record(target_, p, *record);
-                result.microseconds = record->microseconds;
-                result.from_disk = true;
-                return result;
+                if (record->rival.empty()) {
+                    result.plan = from_record(target_, p, *record);
+                    return result;
+                }
             } catch (const cudnn_error&) { // made anew
             }
+            result = {};
         }
         if (options_.trial)
             choose(p, result);
         else
             static_cast<plan_result&>(result) = first_plan(target_, p, options_.order);
-        if (result.plan && result.plan->status() == plan_status::ready)
+        if (!result.rival.empty())
+            files_.write(key, {.microseconds = result.microseconds, .rival = result.rival});
+        else if (result.plan && result.plan->status() == plan_status::ready)
             files_.write(key, record_of(*result.plan, result.microseconds));
         return result;
     }
 
     bool tuned() const noexcept { return options_.trial && options_.tune; }
 
-    /// Of the plans that pass the trial, the first or the fastest.
+    std::vector<rival> rivals_of(const convolution_problem& p) const {
+        return tuned() && options_.rivals ? options_.rivals(p) : std::vector<rival>();
+    }
+    bool knows(const convolution_problem& p, const std::string& name) const {
+        if (name.empty()) return false;
+        const auto all = rivals_of(p);
+        return std::any_of(all.begin(), all.end(), [&](const rival& r) { return r.name == name; });
+    }
+
+    /// Of the plans that pass the trial, the first; when tuning the fastest, or a rival that is faster.
     void choose(const convolution_problem& p, stored_plan& result) {
+        std::vector<std::pair<std::string, std::function<trial_result()>>> rivals;
+        for (const rival& r : rivals_of(p)) rivals.emplace_back(r.name, r.begin());
         std::vector<double> times;
         const auto refuse = [&](const plan& candidate) -> std::string {
             if (candidate.status() != plan_status::ready) return candidate.engine() + ": compiled, not loaded";
@@ -116,10 +144,20 @@ class plan_store {
         };
         const auto all =
             candidates(target_, p, tuned() ? options_.candidates : 1, options_.order, &result.reason, refuse);
-        if (all.empty()) return;
-        const auto best = std::min_element(times.begin(), times.end());
-        result.plan = all[static_cast<std::size_t>(best - times.begin())];
-        result.microseconds = *best;
+        if (!all.empty()) {
+            const auto best = std::min_element(times.begin(), times.end());
+            result.plan = all[static_cast<std::size_t>(best - times.begin())];
+            result.microseconds = *best;
+        }
+        for (const auto& [name, run] : rivals) {
+            const trial_result tried = run();
+            if (!tried.refused.empty() ||
+                ((result.plan || !result.rival.empty()) && tried.microseconds >= result.microseconds))
+                continue;
+            result.plan = nullptr;
+            result.rival = name;
+            result.microseconds = tried.microseconds;
+        }
     }
 
     cudnn::target target_;

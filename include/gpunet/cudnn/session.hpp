@@ -6,6 +6,7 @@
 #include <gpunet/cuda/kernel.hpp>
 #include <gpunet/cuda/kernels/launch.hpp>
 #include <gpunet/cuda/nvrtc.hpp>
+#include <gpunet/cudnn/gemm.hpp>
 #include <gpunet/cudnn/library.hpp>
 #include <gpunet/cudnn/plan.hpp>
 #include <gpunet/cudnn/plan_store.hpp>
@@ -18,6 +19,7 @@
 #include <cuda_runtime_api.h>
 
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -27,16 +29,18 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace gpunet::cudnn {
 
 /// Which GPU, and how it is used.
 struct options {
-    int device = 0;            // CUDA's ordinal
-    bool tf32 = false;         // float32 only: tensor cores round the factors of products to 10 bits
-    bool graph = true;         // record a context's work as a CUDA graph, launched as one
-    bool tune = false;         // time cuDNN's engines here and keep the fastest, instead of trusting its heuristics
-    bool programmatic = false; // let a kernel of ours start while the one before it ends: from sm_90 on
+    int device = 0;             // CUDA's ordinal
+    bool tf32 = false;          // float32 only: tensor cores round the factors of products to 10 bits
+    bool graph = true;          // record a context's work as a CUDA graph, launched as one
+    bool tune = false;          // time cuDNN's engines here and keep the fastest, instead of trusting its heuristics
+    bool programmatic = false;  // let a kernel of ours start while the one before it ends: from sm_90 on
+    bool implicit_gemm = false; // our own convolution on tensor cores wherever it can, without asking cuDNN
     preference order = preference::heuristic;
     /// Compiled kernels and plans are kept here; empty: in memory only.
     std::filesystem::path cache = cache_directory();
@@ -101,7 +105,8 @@ class session {
           plans_(target_, {.directory = o.cache.empty() ? o.cache : o.cache / "plans",
                            .order = o.order,
                            .trial = present() ? trial([this](const plan& p) { return try_here(p); }) : nullptr,
-                           .tune = o.tune}) {
+                           .tune = o.tune,
+                           .rivals = [this](const convolution_problem& p) { return rivals(p); }}) {
         if (target_.model().major < 9) options_.programmatic = false;
     }
 
@@ -111,15 +116,48 @@ class session {
         return try_plan(p, *handle_, options_.graph, options_.tune);
     }
 
+    /// Our own kernel, cut in all ways worth timing.
+    std::vector<rival> rivals(const convolution_problem& p) {
+        std::vector<rival> all;
+        std::optional<cuda::kernels::implicit_gemm> g = gemm_of(p, target_.model());
+        if (!g) return all;
+        for (const cuda::kernels::gemm_tile& tile : tiles(*g)) {
+            g->tile = tile;
+            all.push_back({tile.text(), [this, p, k = *g]() -> std::function<trial_result()> {
+                               return [this, p, k, module = kernel(describe(k))] { return try_here(p, k, module); };
+                           }});
+        }
+        return all;
+    }
+
+    trial_result try_here(const convolution_problem& p, const cuda::kernels::implicit_gemm& g,
+                          const pending_module& module) {
+        const cuda::kernels::kernel_launch k = describe(g);
+        module.wait();
+        const cuda::device_scope scope(options_.device);
+        const std::scoped_lock lock(handle_access_); // one by one
+        const trial_memory m(p);
+        cuda::kernels::implicit_gemm_parameters parameters = cuda::kernels::parameters(g);
+        parameters.input = m.at(uid::x);
+        parameters.weights = m.at(uid::w);
+        parameters.bias = m.at(uid::bias);
+        parameters.residual = m.at(uid::residual);
+        parameters.output = m.at(uid::y);
+        return try_run(m, options_.graph, options_.tune, [&] {
+            cuda::launch(module.get()->kernel(std::string(k.name)), k.grid, k.block, k.shared_bytes, m.stream(),
+                         &parameters, options_.programmatic);
+        });
+    }
+
     cudnn::options options_;
     cudnn::target target_;
     cuda::nvrtc compiler_;
     cuda::cubin_cache cubins_;
     std::mutex handle_access_, kernels_access_;
     std::optional<handle> handle_; // to run with; destroyed on any device
-    plan_store plans_;             // its trials use the handle
     std::map<std::string, pending_module> kernels_;
-    worker_pool workers_; // last: its threads end before what they use
+    worker_pool workers_; // after what its threads use, so that they end before it
+    plan_store plans_;    // last: its threads use all of this
 };
 
 } // namespace gpunet::cudnn

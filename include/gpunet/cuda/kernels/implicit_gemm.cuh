@@ -1,0 +1,208 @@
+R"cuda(
+// A convolution as a product of matrices on tensor cores: a row for each output pixel, a column for each output channel,
+// as terms the input's channels under each tap of the filter. A warp computes GPUNET_TILE_ROWS rows (of 16) by GPUNET_TILE_COLUMNS
+// columns (of 8). The block's warps along y share these and have a part of the terms each; those along z have rows of
+// their own. GPUNET_ACT, GPUNET_RESIDUAL.
+//
+// A lane, number 4 g + t, loads what it feeds the tensor cores itself, 16 bytes (a "vector") at a time: rows g, g + 8,
+// ... and columns g, g + 8, ... Which terms stand where in a sum is free, so of four vectors that follow each other lane
+// t has the whole t-th, though the instruction's order would give it parts of each.
+
+// sum += a b for a warp's 16 x 8 numbers. Of each operand a lane gives two groups of terms: `low` at place t, `high` at
+// place t + 4 of its row or column; upper: row g, lower: row g + 8. It holds rows g, g, g + 8, g + 8 of the sums,
+// columns 2 t, 2 t + 1, 2 t, 2 t + 1. (PTX ISA, mma.m16n8k16 and mma.m16n8k8.)
+GPUNET_DEVICE void multiply(float (&sum)[4], unsigned upper_low, unsigned upper_high, unsigned lower_low,
+                            unsigned lower_high, unsigned column_low, unsigned column_high) {
+#ifdef GPUNET_EMULATION
+    constexpr int each = GPUNET_ELEMENT == 0 ? 1 : 2; // terms of a group
+    const unsigned groups[] = {upper_low, upper_high, lower_low, lower_high, column_low, column_high};
+    float terms[6 * each];
+    for (int i = 0; i < 6; ++i) {
+#if GPUNET_ELEMENT == 0
+        terms[i] = __uint_as_float(groups[i]);
+#else
+        unpack_pair(groups[i], terms + 2 * i);
+#endif
+    }
+    multiply_in_warp<each>(terms, sum);
+#else
+#if GPUNET_ELEMENT == 0
+#define GPUNET_SHAPE "m16n8k8.row.col.f32.tf32.tf32.f32"
+#elif GPUNET_ELEMENT == 1
+#define GPUNET_SHAPE "m16n8k16.row.col.f32.f16.f16.f32"
+#else
+#define GPUNET_SHAPE "m16n8k16.row.col.f32.bf16.bf16.f32"
+#endif
+    asm volatile("mma.sync.aligned." GPUNET_SHAPE " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+                 : "r"(upper_low), "r"(lower_low), "r"(upper_high), "r"(lower_high), "r"(column_low), "r"(column_high));
+#undef GPUNET_SHAPE
+#endif
+}
+
+#ifndef GPUNET_EMULATION
+GPUNET_DEVICE unsigned float_to_tf32(float x) {
+    unsigned bits;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+    return bits;
+}
+#endif
+
+// As the tensor cores take it: float32 with 10 bits after the leading one.
+GPUNET_DEVICE uint4 to_terms(uint4 vector) {
+#if GPUNET_ELEMENT == 0
+    float x[4];
+    unpack(vector, x);
+    return uint4{float_to_tf32(x[0]), float_to_tf32(x[1]), float_to_tf32(x[2]), float_to_tf32(x[3])};
+#else
+    return vector;
+#endif
+}
+
+// a / b, `by` being 2^31 / b, rounded up, and a b below 2^31.
+GPUNET_DEVICE int divide(int a, unsigned by) {
+    return static_cast<int>(static_cast<unsigned long long>(a) * by >> 31);
+}
+
+GPUNET_DEVICE int clamp(int x, int most) { return x < 0 ? 0 : x < most ? x : most; }
+
+GPUNET_DEVICE unsigned bits_between(int from, int to) { return from < to ? (1u << to) - (1u << from) : 0u; }
+
+GPUNET_ENTRY(256, 1) implicit_gemm(const GPUNET_GRID_CONSTANT implicit_gemm_parameters p) {
+    constexpr int row_tiles = GPUNET_TILE_ROWS / 16, column_tiles = GPUNET_TILE_COLUMNS / 8;
+    constexpr int ahead = row_tiles * column_tiles > 8 ? 1 : 2; // steps of four vectors, loaded at once
+    const int lane = threadIdx.x, g = lane / 4, t = lane % 4, splits = blockDim.y;
+    const int first_row = (blockIdx.x * blockDim.z + threadIdx.z) * GPUNET_TILE_ROWS;
+    const int first_column = blockIdx.y * GPUNET_TILE_COLUMNS;
+    const int steps = (p.vectors + 3) / 4;
+    const int begin = steps * threadIdx.y / splits, end = steps * (threadIdx.y + 1) / splits;
+    const int last = end * 4 < p.vectors ? end * 4 : p.vectors;
+
+    const element* const weights = static_cast<const element*>(p.weights);
+    const auto load_weights = [&](int v, uint4(&w)[ahead][column_tiles]) {
+#pragma unroll
+        for (int s = 0; s < ahead; ++s)
+#pragma unroll
+            for (int j = 0; j < column_tiles; ++j) {
+                const int column = first_column + 8 * j + g;
+                w[s][j] = v + 4 * s < last && column < p.output_padded
+                              ? load_constant_wide(weights + (static_cast<long long>(column) * p.vectors + v + 4 * s) *
+                                                                 wide_length)
+                              : uint4{0, 0, 0, 0};
+            }
+    };
+
+    // Of each of the lane's rows: where its window begins in the input, and a bit for each tap that lies inside.
+    int base[2 * row_tiles];
+    unsigned inside[2 * row_tiles];
+#pragma unroll
+    for (int r = 0; r < 2 * row_tiles; ++r) {
+        const int pixel = first_row + 8 * r + g;
+        const int line = divide(pixel, p.by_output_width), picture = divide(line, p.by_output_height);
+        const int left = (pixel - line * p.output_width) * p.stride - p.left;
+        const int top = (line - picture * p.output_height) * p.stride - p.top;
+        const unsigned rows = bits_between(clamp(-top, p.kernel) * p.kernel, clamp(p.height - top, p.kernel) * p.kernel);
+        const unsigned columns = bits_between(clamp(-left, p.kernel), clamp(p.width - left, p.kernel));
+        inside[r] = pixel < p.pixels ? (p.first_taps & rows) * columns : 0u;
+        base[r] = ((picture * p.height + top) * p.width + left) * p.vectors_of_tap;
+    }
+    const element* const input = static_cast<const element*>(p.input);
+    const auto load_pixels = [&](int v, uint4(&x)[ahead][2 * row_tiles]) {
+#pragma unroll
+        for (int s = 0; s < ahead; ++s) {
+            const int at = v + 4 * s, tap = divide(at, p.by_vectors_of_tap), down = divide(tap, p.by_kernel);
+            const int offset =
+                (down * p.width + tap - down * p.kernel) * p.vectors_of_tap + at - tap * p.vectors_of_tap;
+#pragma unroll
+            for (int r = 0; r < 2 * row_tiles; ++r)
+                x[s][r] = at < last && (inside[r] >> tap & 1u) != 0
+                              ? load_wide(input + static_cast<long long>(base[r] + offset) * wide_length)
+                              : uint4{0, 0, 0, 0};
+        }
+    };
+
+    float sum[row_tiles][column_tiles][4] = {};
+    const auto add_products = [&](uint4(&x)[ahead][2 * row_tiles], uint4(&w)[ahead][column_tiles]) {
+#pragma unroll
+        for (int s = 0; s < ahead; ++s) {
+#pragma unroll
+            for (int r = 0; r < 2 * row_tiles; ++r) x[s][r] = to_terms(x[s][r]);
+#pragma unroll
+            for (int j = 0; j < column_tiles; ++j) w[s][j] = to_terms(w[s][j]);
+#pragma unroll
+            for (int i = 0; i < row_tiles; ++i)
+#pragma unroll
+                for (int j = 0; j < column_tiles; ++j) {
+                    const uint4 upper = x[s][2 * i], lower = x[s][2 * i + 1], column = w[s][j];
+                    multiply(sum[i][j], upper.x, upper.y, lower.x, lower.y, column.x, column.y);
+                    multiply(sum[i][j], upper.z, upper.w, lower.z, lower.w, column.z, column.w);
+                }
+        }
+    };
+
+    // While one set of vectors is multiplied, the other is on its way.
+    uint4 x[2][ahead][2 * row_tiles], w[2][ahead][column_tiles];
+    int v = begin * 4 + t;
+    load_weights(v, w[0]);
+    follow_previous();
+    load_pixels(v, x[0]);
+    for (int step = begin; step < end; step += 2 * ahead) {
+        load_weights(v + 4 * ahead, w[1]);
+        load_pixels(v + 4 * ahead, x[1]);
+        add_products(x[0], w[0]);
+        if (step + ahead >= end) break;
+        v += 8 * ahead;
+        load_weights(v, w[0]);
+        load_pixels(v, x[0]);
+        add_products(x[1], w[1]);
+    }
+
+    // Adds the parts of the terms, in their order, and gives each lane whole vectors of the output.
+    GPUNET_SHARED(float, parts);
+    constexpr int pitch = GPUNET_TILE_COLUMNS + 8; // writes of a warp then fall into distinct banks
+    float* const own = parts + threadIdx.z * splits * GPUNET_TILE_ROWS * pitch;
+#pragma unroll
+    for (int i = 0; i < row_tiles; ++i)
+#pragma unroll
+        for (int j = 0; j < column_tiles; ++j)
+#pragma unroll
+            for (int h = 0; h < 2; ++h) {
+                float* const to = own + (threadIdx.y * GPUNET_TILE_ROWS + 16 * i + 8 * h + g) * pitch + 8 * j + 2 * t;
+                to[0] = sum[i][j][2 * h];
+                to[1] = sum[i][j][2 * h + 1];
+            }
+    __syncthreads();
+    constexpr int vectors_of_row = GPUNET_TILE_COLUMNS / wide_length;
+#pragma unroll 1
+    for (int k = threadIdx.y * 32 + lane; k < GPUNET_TILE_ROWS * vectors_of_row; k += splits * 32) {
+        const int row = k / vectors_of_row, column = k % vectors_of_row * wide_length;
+        const int pixel = first_row + row, channel = first_column + column;
+        if (pixel >= p.pixels || channel >= p.output_padded) continue;
+        const long long at = static_cast<long long>(pixel) * p.output_padded + channel;
+        const uint4 bias = load_constant_wide(static_cast<const element*>(p.bias) + channel);
+        uint4 residual{0, 0, 0, 0};
+        if (GPUNET_RESIDUAL) residual = load_wide(static_cast<const element*>(p.residual) + at);
+        float y[wide_length] = {};
+#pragma unroll 1
+        for (int split = 0; split < splits; ++split)
+#pragma unroll
+            for (int q = 0; q < wide_length; q += 4) {
+                float part[4];
+                load_floats(own + (split * GPUNET_TILE_ROWS + row) * pitch + column + q, part);
+#pragma unroll
+                for (int n = 0; n < 4; ++n) y[q + n] += part[n];
+            }
+        float more[wide_length];
+        if (GPUNET_RESIDUAL) {
+            unpack(residual, more);
+#pragma unroll
+            for (int q = 0; q < wide_length; ++q) y[q] += more[q];
+        }
+        unpack(bias, more);
+#pragma unroll
+        for (int q = 0; q < wide_length; ++q) y[q] += more[q];
+        activate_all<wide_length>(GPUNET_ACT, y);
+        store_wide(static_cast<element*>(p.output) + at, pack_wide(y));
+    }
+}
+)cuda"
