@@ -113,8 +113,8 @@ def latency_section(folder, environment):
         lines += [f"Tuned, a golden fails in fp16 of {', '.join(sorted(latency.wrong))}: their tuned figures are not compared.",
                   ""]
     return lines + ["ours: median of single runs by CUDA events. Compared is the slowest tuned pass, as the peers are tuned "
-                    "too (`cudnn.benchmark`, `max-autotune`), and where there is none the slowest untuned pass. A peer's number is the "
-                    "smaller of its median latency and the median pace of queued calls; the ratio takes the fastest of "
+                    "too (`cudnn.benchmark`, `max-autotune`), and where there is none the slowest untuned pass. A "
+                    "peer's number is the smaller of its median latency and the median pace of queued calls; the ratio takes the fastest of "
                     f"{', '.join(JUDGED_BY)}. `graph` (PyTorch's eager kernels in one CUDA graph) is shown beside it. "
                     "Rows with wrong logits are left out.", ""]
 
