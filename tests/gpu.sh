@@ -295,7 +295,7 @@ if wanted latency && $built; then
         [ "$most" -gt 60 ] && most=60
         [ "$most" -lt 10 ] || step "plans" "$most" "${ours[@]}" --runs 1 --output "$work/plans.json" --time-limit $((most - 5))
         if [ -n "$torch_pid" ]; then
-            say "PyTorch compiles until $((limit - measuring)) s at the latest"
+            say "PyTorch compiles until $((limit > measuring ? limit - measuring : 0)) s at the latest"
             while [ "$(left)" -gt $measuring ] && [ ! -e "$work/torch/all-compiled" ] && kill -0 "$torch_pid" 2>/dev/null; do
                 sleep 1
             done
@@ -337,6 +337,8 @@ fi
 if wanted goldens && $built; then
     if $dry; then
         skip "goldens tuned" "needs a GPU"
+    elif [ -f "$results/ours-before-tuned.json" ] && ! grep -q '"model"' "$results/ours-before-tuned.json"; then
+        skip "goldens tuned" "there was no time for tuning"
     else
         what=() most=$tuned_goldens
         [ -f "$results/ours-before-tuned.json" ] && what=(--measured "$results/ours-before-tuned.json")
