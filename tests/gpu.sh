@@ -11,6 +11,7 @@
 #   --deps DIR          what --prepare gathered (.gpu-deps)
 #   --results DIR       (bench/results/<device>-<date>)
 #   --python PROGRAM    one that has PyTorch and numpy (python3)
+#   --tuning S          for tuning our plans and measuring them tuned (75); of the time in which PyTorch compiles
 # Results, logs and summary.md are left in the results' folder; where $OUT is set, the most important and an archive of all
 # go there too. Exit status 1 if a step failed. No setting of the GPU is changed. See docs/gpu-measuring.md.
 set -uo pipefail
@@ -19,7 +20,7 @@ cd "$(dirname "$0")/.."
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; }
 
 dry=false limit='' steps=build,doctor,tests,answer,goldens,sanitizer,latency build=build/gpu deps=.gpu-deps results=
-models=GPUNet-0,GPUNet-1,GPUNet-2,GPUNet-P0,GPUNet-P1,GPUNet-D1,GPUNet-D2 batches=1,64,8 python=python3
+models=GPUNet-0,GPUNet-1,GPUNet-2,GPUNet-P0,GPUNet-P1,GPUNet-D1,GPUNet-D2 batches=1,64,8 python=python3 tuning=75
 while [ $# -gt 0 ]; do
     case $1 in
     --prepare) exec scripts/gpu_deps.sh gather "${2:-.gpu-deps}" ;;
@@ -32,6 +33,7 @@ while [ $# -gt 0 ]; do
     --deps) deps=${2:?} ;;
     --results) results=${2:?} ;;
     --python) python=${2:?} ;;
+    --tuning) tuning=${2:?} ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
     esac
@@ -148,19 +150,25 @@ say "environment"
 environment || { echo "gpu.sh: $python: expected a Python 3 to work with" >&2; exit 1; }
 cat "$results/environment.json"; echo
 
-# PyTorch compiles while everything else builds and tests; it measures when told to go.
-measuring=270 # seconds kept for measuring
-go=$work/go
-start_torch() {
-    local what=(--errors --peers "")
-    wanted latency && what=(--errors --wait-for "$go" --batches "$batches" --before "${native[*]@Q} '$python' bench/ours.py latency
-        --program '$program' --output '$results/ours-before.json' --models '$models' --batches '$batches' --time-limit 80")
-    PYTHONUNBUFFERED=1 nice -n 5 "$python" bench/peers/bench_torch.py --output "$results/torch.json" --work "$work/torch" \
-        --models "$models" --time-limit $(($(left) - 45)) "${what[@]//$'\n'/ }" >"$results/logs/torch.log" 2>&1 &
-    torch_pid=$!
-}
+# PyTorch compiles while everything else builds and tests; it measures when told to go. Kept for what follows, in this order:
+# ours untuned 70 s, tuning and ours tuned 75, PyTorch 130, ours again tuned 30 and untuned 20, tuned goldens 20, PyTorch's start
+# and the summary 10. That is 355 of 570: PyTorch compiles for 215 s. If it is told later, tuning gets less; if earlier, more.
+measure_untuned=70 measure_torch=130 tuned_again=30 untuned_again=20 tuned_goldens=20
+after_torch=$((tuned_again + untuned_again + tuned_goldens + 10))
+measuring=$((measure_untuned + tuning + measure_torch + after_torch))
 program=$PWD/$build/gpunet
 [[ $build == /* ]] && program=$build/gpunet
+go=$work/go # holds the seconds that tuning gets
+ours=("${native[@]}" "$python" bench/ours.py latency --program "$program" --models "$models" --batches "$batches")
+start_torch() {
+    local what=(--errors --peers "")
+    wanted latency && what=(--errors --wait-for "$go" --batches "$batches" --before
+        "${ours[*]@Q} --output '$results/ours-before.json' --time-limit $measure_untuned;
+        ${ours[*]@Q} --output '$results/ours-before-tuned.json' --tune --time-limit \$(cat '$go')")
+    PYTHONUNBUFFERED=1 nice -n 5 "$python" bench/peers/bench_torch.py --output "$results/torch.json" --work "$work/torch" \
+        --models "$models" --time-limit $(($(left) - after_torch)) "${what[@]//$'\n'/ }" >"$results/logs/torch.log" 2>&1 &
+    torch_pid=$!
+}
 if ! has torch || ! has numpy; then
     echo "gpu.sh: $python has no PyTorch or no numpy: nothing to compare with" >&2
 elif ! $dry && { wanted latency || wanted goldens; }; then
@@ -272,37 +280,74 @@ numpy.save('$work/small.npy', synthetic.picture((2, 3, 64, 64)))"
     fi
 fi
 
-# latency: ours, PyTorch, ours again.
+# latency: ours untuned and tuned, PyTorch, ours again.
 if wanted latency && $built; then
     if $dry; then
         skip "latency of the GPU" "needs a GPU"
-        step "latency tools" 120 "${native[@]}" "$python" bench/ours.py latency --program "$program" --device cpu --precision fp32 \
-            --models "$PWD/tests/data/checkpoints/small0.json" --batches 1,8 --output "$results/ours-cpu.json" --time-limit $((60 * patience))
-    elif [ -z "$torch_pid" ]; then
-        step "latency ours" 200 "${native[@]}" "$python" bench/ours.py latency --program "$program" --models "$models" \
-            --batches "$batches" --output "$results/ours-alone.json" --time-limit 190
-        skip "latency of PyTorch" "no PyTorch here"
+        small=("${native[@]}" "$python" bench/ours.py latency --program "$program" --device cpu --precision fp32
+            --models "$PWD/tests/data/checkpoints/small0.json" --batches "1,8" --time-limit $((60 * patience)))
+        step "latency tools" 120 "${small[@]}" --output "$results/ours-cpu.json"
+        step "latency tools tuned" 120 "${small[@]}" --tune --again "$results/ours-cpu.json" \
+            --output "$results/ours-cpu-tuned.json"
     else
-        say "PyTorch compiles until $((limit - measuring)) s at the latest"
-        while [ "$(left)" -gt $measuring ] && [ ! -e "$work/torch/all-compiled" ] && kill -0 "$torch_pid" 2>/dev/null; do sleep 1; done
-        touch "$go"
-        begin=$SECONDS
-        say "latency: ours, then PyTorch"
-        if wait "$torch_pid"; then
-            record "latency of ours and PyTorch" "done" $((SECONDS - begin))
+        # Untuned plans need no quiet GPU: they are made while PyTorch compiles.
+        most=$(($(left) - measuring))
+        [ "$most" -gt 60 ] && most=60
+        [ "$most" -lt 10 ] || step "plans" "$most" "${ours[@]}" --runs 1 --output "$work/plans.json" --time-limit $((most - 5))
+        if [ -n "$torch_pid" ]; then
+            say "PyTorch compiles until $((limit > measuring ? limit - measuring : 0)) s at the latest"
+            while [ "$(left)" -gt $measuring ] && [ ! -e "$work/torch/all-compiled" ] && kill -0 "$torch_pid" 2>/dev/null; do
+                sleep 1
+            done
+            now=$(($(left) - measuring + tuning))
+            echo $((now < 0 ? 0 : now > 2 * tuning ? 2 * tuning : now)) >"$go.part"
+            mv "$go.part" "$go"
+            begin=$SECONDS
+            say "latency: ours untuned, tuned in $(cat "$go") s, then PyTorch"
+            if wait "$torch_pid"; then
+                record "latency of ours and PyTorch" "done" $((SECONDS - begin))
+            else
+                record "latency of ours and PyTorch" "failed: exit status $?" $((SECONDS - begin))
+                failures=$((failures + 1))
+                tail -n 15 "$results/logs/torch.log" | sed 's/^/     /'
+            fi
+            torch_pid=
+            cp "$work"/torch/compile-*.log "$results/logs/" 2>/dev/null
         else
-            record "latency of ours and PyTorch" "failed: exit status $?" $((SECONDS - begin))
-            failures=$((failures + 1))
-            tail -n 15 "$results/logs/torch.log" | sed 's/^/     /'
+            skip "latency of PyTorch" "no PyTorch here"
         fi
-        torch_pid=
-        step "latency ours again" 40 "${native[@]}" "$python" bench/ours.py latency --program "$program" --models "$models" \
-            --batches "$batches" --output "$results/ours-after.json" --time-limit 35
-        cp "$work"/torch/compile-*.log "$results/logs/" 2>/dev/null
+        if [ ! -f "$results/ours-before.json" ]; then # nobody has measured yet
+            step "latency ours" $((measure_untuned + 5)) "${ours[@]}" --output "$results/ours-before.json" \
+                --time-limit $measure_untuned
+            most=$(($(left) > after_torch ? $(left) - after_torch : 0))
+            step "latency ours tuned" $((most + 5)) "${ours[@]}" --output "$results/ours-before-tuned.json" --tune \
+                --time-limit $most
+        fi
+        step "latency ours tuned again" $tuned_again "${ours[@]}" --output "$results/ours-after-tuned.json" --tune \
+            --again "$results/ours-before-tuned.json" --time-limit $((tuned_again - 2))
+        step "latency ours again" $untuned_again "${ours[@]}" --output "$results/ours-after.json" \
+            --time-limit $((untuned_again - 2))
     fi
 elif [ -n "$torch_pid" ]; then
     wait "$torch_pid"
     torch_pid=
+fi
+
+# The goldens again, as tuning may choose other engines; where latency was measured, of those shapes, which are tuned already.
+if wanted goldens && $built; then
+    if $dry; then
+        skip "goldens tuned" "needs a GPU"
+    elif [ -f "$results/ours-before-tuned.json" ] && ! grep -q '"model"' "$results/ours-before-tuned.json"; then
+        skip "goldens tuned" "there was no time for tuning"
+    else
+        what=() most=$tuned_goldens
+        [ -f "$results/ours-before-tuned.json" ] && what=(--measured "$results/ours-before-tuned.json")
+        [ "$(left)" -gt 120 ] && most=$(($(left) - 60 < 180 ? $(left) - 60 : 180))
+        step "goldens tuned" "$most" "${native[@]}" "$python" bench/accuracy.py --program "$program" --tune --precisions \
+            "fp16$([ "$most" -gt 50 ] && echo ,tf32)" --models "$models" --output "$results/accuracy-tuned.json" \
+            --time-limit $((most - 8)) "${torch_errors[@]}" --wait 1 "${what[@]}"
+        tail -n 1 "$results/logs/goldens-tuned.log"
+    fi
 fi
 
 if $dry; then
@@ -320,7 +365,7 @@ say "summary"
 "$python" bench/summary.py "$results" || failures=$((failures + 1))
 if [ -n "${OUT:-}" ]; then
     tar -czf "$OUT/results.tar.gz" -C "$(dirname "$results")" "$(basename "$results")"
-    for file in summary.md torch.json accuracy.json ours-before.json ours-after.json first_answer.json steps.json; do
+    for file in summary.md torch.json accuracy{,-tuned}.json ours-{before,after}{,-tuned}.json first_answer.json steps.json; do
         [ -f "$results/$file" ] && cp "$results/$file" "$OUT/"
     done
 fi
