@@ -29,7 +29,7 @@ struct options {
     std::string precision;
     int threads = 0;
     bool offline = false;
-    bool tune = false;          // GPU: time cuDNN's engines first
+    bool tune = false;          // GPU: time cuDNN's engines and our kernels first
     bool programmatic = false;  // GPU: kernels may start while the one before ends
     bool implicit_gemm = false; // GPU: our convolutions instead of cuDNN's
     bool json = false;

@@ -35,10 +35,10 @@ namespace gpunet::cudnn {
 
 /// Which GPU, and how it is used.
 struct options {
-    int device = 0;             // CUDA's ordinal
-    bool tf32 = false;          // float32 only: tensor cores round the factors of products to 10 bits
-    bool graph = true;          // record a context's work as a CUDA graph, launched as one
-    bool tune = false;          // time cuDNN's engines here and keep the fastest, instead of trusting its heuristics
+    int device = 0;    // CUDA's ordinal
+    bool tf32 = false; // float32 only: tensor cores round the factors of products to 10 bits
+    bool graph = true; // record a context's work as a CUDA graph, launched as one
+    bool tune = false; // time cuDNN's engines and our kernels here and keep the fastest, instead of trusting heuristics
     bool programmatic = false;  // let a kernel of ours start while the one before it ends: from sm_90 on
     bool implicit_gemm = false; // our own convolution on tensor cores wherever it can, without asking cuDNN
     preference order = preference::heuristic;

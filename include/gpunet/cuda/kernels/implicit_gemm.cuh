@@ -140,6 +140,13 @@ GPUNET_ENTRY(256, 1) implicit_gemm(const GPUNET_GRID_CONSTANT implicit_gemm_para
         }
     };
 
+    // At the end a lane finishes every `stride`-th row from `own_row` on, of the vector of channels from `channel` on.
+    constexpr int vectors_of_row = GPUNET_TILE_COLUMNS / wide_length;
+    const int own_row = (threadIdx.y * 32 + lane) / vectors_of_row, stride = splits * 32 / vectors_of_row;
+    const int own_column = lane % vectors_of_row * wide_length, channel = first_column + own_column;
+    uint4 bias{0, 0, 0, 0};
+    if (channel < p.output_padded) bias = load_constant_wide(static_cast<const element*>(p.bias) + channel);
+
     // While one set of vectors is multiplied, the other is on its way.
     uint4 x[2][ahead][2 * row_tiles], w[2][ahead][column_tiles];
     int v = begin * 4 + t;
@@ -157,7 +164,20 @@ GPUNET_ENTRY(256, 1) implicit_gemm(const GPUNET_GRID_CONSTANT implicit_gemm_para
         add_products(x[1], w[1]);
     }
 
-    // Adds the parts of the terms, in their order, and gives each lane whole vectors of the output.
+    // Adds the parts of the terms, in their order, and what else there is to add.
+    constexpr int at_once = GPUNET_TILE_ROWS * vectors_of_row < 128 ? GPUNET_TILE_ROWS * vectors_of_row / 32 : 4;
+    const auto present = [&](int row) {
+        return row < GPUNET_TILE_ROWS && first_row + row < p.pixels && channel < p.output_padded;
+    };
+    const auto place = [&](int row) { return static_cast<long long>(first_row + row) * p.output_padded + channel; };
+    uint4 residual[at_once];
+    const auto load_residual = [&](int row) {
+#pragma unroll
+        for (int k = 0; k < at_once; ++k)
+            if (GPUNET_RESIDUAL && present(row + k * stride))
+                residual[k] = load_wide(static_cast<const element*>(p.residual) + place(row + k * stride));
+    };
+    load_residual(own_row);
     GPUNET_SHARED(float, parts);
     constexpr int pitch = GPUNET_TILE_COLUMNS + 8; // writes of a warp then fall into distinct banks
     float* const own = parts + threadIdx.z * splits * GPUNET_TILE_ROWS * pitch;
@@ -172,37 +192,35 @@ GPUNET_ENTRY(256, 1) implicit_gemm(const GPUNET_GRID_CONSTANT implicit_gemm_para
                 to[1] = sum[i][j][2 * h + 1];
             }
     __syncthreads();
-    constexpr int vectors_of_row = GPUNET_TILE_COLUMNS / wide_length;
-#pragma unroll 1
-    for (int k = threadIdx.y * 32 + lane; k < GPUNET_TILE_ROWS * vectors_of_row; k += splits * 32) {
-        const int row = k / vectors_of_row, column = k % vectors_of_row * wide_length;
-        const int pixel = first_row + row, channel = first_column + column;
-        if (pixel >= p.pixels || channel >= p.output_padded) continue;
-        const long long at = static_cast<long long>(pixel) * p.output_padded + channel;
-        const uint4 bias = load_constant_wide(static_cast<const element*>(p.bias) + channel);
-        uint4 residual{0, 0, 0, 0};
-        if (GPUNET_RESIDUAL) residual = load_wide(static_cast<const element*>(p.residual) + at);
-        float y[wide_length] = {};
-#pragma unroll 1
-        for (int split = 0; split < splits; ++split)
+    float biases[wide_length];
+    unpack(bias, biases);
+    for (int row = own_row; row < GPUNET_TILE_ROWS; row += at_once * stride) {
 #pragma unroll
-            for (int q = 0; q < wide_length; q += 4) {
-                float part[4];
-                load_floats(own + (split * GPUNET_TILE_ROWS + row) * pitch + column + q, part);
+        for (int k = 0; k < at_once; ++k) {
+            const int of = row + k * stride;
+            if (!present(of)) break;
+            float y[wide_length] = {};
+#pragma unroll 1
+            for (int split = 0; split < splits; ++split)
 #pragma unroll
-                for (int n = 0; n < 4; ++n) y[q + n] += part[n];
+                for (int q = 0; q < wide_length; q += 4) {
+                    float part[4];
+                    load_floats(own + (split * GPUNET_TILE_ROWS + of) * pitch + own_column + q, part);
+#pragma unroll
+                    for (int n = 0; n < 4; ++n) y[q + n] += part[n];
+                }
+            if (GPUNET_RESIDUAL) {
+                float more[wide_length];
+                unpack(residual[k], more);
+#pragma unroll
+                for (int q = 0; q < wide_length; ++q) y[q] += more[q];
             }
-        float more[wide_length];
-        if (GPUNET_RESIDUAL) {
-            unpack(residual, more);
 #pragma unroll
-            for (int q = 0; q < wide_length; ++q) y[q] += more[q];
+            for (int q = 0; q < wide_length; ++q) y[q] += biases[q];
+            activate_all<wide_length>(GPUNET_ACT, y);
+            store_wide(static_cast<element*>(p.output) + place(of), pack_wide(y));
         }
-        unpack(bias, more);
-#pragma unroll
-        for (int q = 0; q < wide_length; ++q) y[q] += more[q];
-        activate_all<wide_length>(GPUNET_ACT, y);
-        store_wide(static_cast<element*>(p.output) + at, pack_wide(y));
+        load_residual(row + at_once * stride);
     }
 }
 )cuda"
