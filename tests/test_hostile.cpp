@@ -117,7 +117,7 @@ const std::string small_records =
     R"({"schema":2,"records":[{"model":"m","device":"d","engine":"e","precision":"fp16","batch":1,"latency_ms":0.5,)"
     R"("kind":"measured","source":"s","date":"2026"}]})";
 
-const std::string small_plan = R"({"schema":2,"key":"k","engine":"e","engine_index":1,"knobs":"","crc32":0,"plan":""})";
+const std::string small_plan = R"({"schema":3,"key":"k","engine":"e","engine_index":1,"knobs":"","crc32":0,"plan":""})";
 
 std::string safetensors(const std::string& header, std::size_t data = 0) {
     return test::u64(header.size()) + header + std::string(data, '\0');

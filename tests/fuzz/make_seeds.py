@@ -161,9 +161,10 @@ def records():
 
 
 def plans():
-    plan = {"schema": 2, "key": "k", "engine": "e", "engine_index": 3, "knobs": "", "runtime_compiled": True,
+    plan = {"schema": 3, "key": "k", "engine": "e", "engine_index": 3, "knobs": "", "runtime_compiled": True,
             "tensor_core": False, "microseconds": 12.5, "crc32": 0, "plan": ""}
     yield compact(plan)
+    yield compact(dict(plan, rival="32x64/4"))
 
 
 def sources():
