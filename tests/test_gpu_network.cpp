@@ -116,8 +116,8 @@ TEST_CASE("GPU: the small networks compute their logits with our convolutions on
         CHECK(count("kernel implicit_gemm ") > 5);
         CHECK(count("cuDNN") == 0);
         if (gpu_test::fake() || !std::is_same_v<T, half>) return; // the emulator is too slow
-        for (const gpunet::model& m : gpunet::registry::builtin())
-            compare_layers<T>(m.network, {1, m.input.size, taps::layers}, 1e-2, on);
+        for (const auto& v : core_test::variants)
+            compare_layers<T>(core_test::published(v.name), {1, {}, taps::layers}, 1e-2, on);
     };
     check(half(), 4 * tolerance<half>(), false);
     check(bfloat16(), 4 * tolerance<bfloat16>(), false);
