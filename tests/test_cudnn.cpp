@@ -470,15 +470,29 @@ TEST_CASE("a rival that is faster than every plan is kept instead") {
         CHECK(found.plan == nullptr);
         CHECK(found.microseconds == 2);
     }
-    // A rival of another version of the library is unknown: all is tried again.
+    o.rivals_version = "another kernel";
+    CHECK_FALSE(faster().from_disk);
+    CHECK(faster().from_disk);
+    // A rival whose kernel knows no such cut any more: all is tried again.
     const stored_plan again = offer({{"other", {.microseconds = 9}}});
     CHECK(begun == 1);
     CHECK(again.plan);
     CHECK_FALSE(again.from_disk);
+    // No memory for a rival is no reason to do without the plan.
+    o.directory = folder / "without memory";
+    const auto broken = [](const convolution_problem&) {
+        const auto fails = []() -> trial_result { throw gpunet::cuda_error("cudaMalloc: out of memory"); };
+        return std::vector<rival>{{"broken", [=]() -> std::function<trial_result()> { return fails; }}};
+    };
+    o.rivals = broken;
+    CHECK(plan_store(t, o).get(p).get().plan);
     // Without a plan even a slow one will do.
     o.trial = [](const plan&) -> trial_result { return {.refused = "out of order"}; };
     o.directory = folder / "a third";
     CHECK(offer({{"slow", {.microseconds = 60}}}).rival == "slow");
+    o.rivals = broken;
+    o.directory.clear();
+    CHECK_THROWS_AS(plan_store(t, o).get(p).get(), gpunet::cuda_error);
     // Untuned, nobody is timed.
     o.tune = false;
     CHECK(offer({{"slow", {.microseconds = 1}}}).rival.empty());

@@ -672,17 +672,18 @@ TEST_CASE("convolutions as implicit GEMM") {
         INFO(c.tile.text() << ": n " << c.n << ", " << c.channels << "x" << c.height << "x" << c.width << " to "
                            << c.output_channels << "x" << c.output_height << "x" << c.output_width << ", kernel "
                            << c.kernel << " stride " << c.stride << " padding " << c.top << " " << c.left);
-        // With float32 numbers that TF32 holds, products are exact; that it rounds is another test's.
-        const auto held = [&](float v) {
-            return type == element::float32 ? static_cast<float>(gpunet::half(v)) : rounded(type, v);
+        // As the tensor cores take it: TF32 has 10 bits after the leading one.
+        const auto taken = [&](double v) {
+            if (type != element::float32) return v;
+            int exponent = 0;
+            const double fraction = std::frexp(v, &exponent);
+            return std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11);
         };
         picture in(type, c.n, c.height, c.width, c.channels);
         in.fill();
-        for (double& v : in.values) v = held(static_cast<float>(v));
         picture expected(type, c.n, c.output_height, c.output_width, c.output_channels), added = expected;
         added.fill();
-        std::vector<float> w = noises(c.output_channels * c.channels * c.kernel * c.kernel);
-        for (float& v : w) v = held(v);
+        const std::vector<float> w = rounded(type, noises(c.output_channels * c.channels * c.kernel * c.kernel));
         const std::vector<float> bias = rounded(type, noises(c.output_channels));
         for (integer i = 0; i < c.n; ++i)
             for (integer y = 0; y < c.output_height; ++y)
@@ -692,9 +693,9 @@ TEST_CASE("convolutions as implicit GEMM") {
                         for (integer k = 0; k < c.channels; ++k)
                             for (integer v = 0; v < c.kernel; ++v)
                                 for (integer u = 0; u < c.kernel; ++u)
-                                    sum += double{w[static_cast<std::size_t>(
-                                               ((o * c.channels + k) * c.kernel + v) * c.kernel + u)]} *
-                                           in.padded(i, y * c.stride - c.top + v, x * c.stride - c.left + u, k);
+                                    sum += taken(w[static_cast<std::size_t>(
+                                               ((o * c.channels + k) * c.kernel + v) * c.kernel + u)]) *
+                                           taken(in.padded(i, y * c.stride - c.top + v, x * c.stride - c.left + u, k));
                         expected.at(i, y, x, o) = gpunet::apply(c.act, sum);
                     }
         memory input = in.on_device(), more = added.on_device(), output(expected.bytes());
@@ -936,6 +937,12 @@ TEST_CASE("the emulator notices what no kernel may do") {
     CHECK(message_of<emulation_error>([] {
               gpunet::emulation::launch("mean", {{"GPUNET_ELEMENT", "7"}}, {1, 1, 1}, {1, 1, 1}, 0, nullptr);
           }).find("kernel mean GPUNET_ELEMENT=7: no such instantiation") == 0);
+    CHECK(run_one(
+              [](const void*) {
+                  if (view.thread.x < 9) gpunet::emulation::wait_for_previous();
+                  gpunet::emulation::check_waited();
+              },
+              10) == "kernel faulty: touches memory before it has waited for its predecessor");
     // And that it works on afterwards: each thread adds its neighbours' numbers of the step before.
     static std::vector<float> ring;
     ring.assign(64, 1);

@@ -51,6 +51,10 @@ inline float exchange_xor(unsigned mask, float value, int lanes) {
     return exchange(mask, value, lane ^ static_cast<unsigned>(lanes));
 }
 
+/// This thread has waited for the kernels before.
+void wait_for_previous();
+/// Makes the launch an error unless it has.
+void check_waited();
 /// What the lanes of a warp gave: all call it together, each with its own numbers.
 using lane_values = std::array<std::array<float, 12>, 32>;
 const lane_values& exchange_all(std::span<const float> mine);
@@ -77,7 +81,8 @@ inline unsigned short float_to_half(float x) { return half(x).bits; }
 inline unsigned floats_to_halves(float low, float high) {
     return static_cast<unsigned>(float_to_half(high)) << 16 | float_to_half(low);
 }
-inline void follow_previous() {}
+inline void follow_previous() { wait_for_previous(); }
+inline void touch() { check_waited(); }
 /// cvt.rna: to the nearest number with 10 bits after the leading one, away from zero in the middle.
 inline unsigned float_to_tf32(float x) { return (std::bit_cast<unsigned>(x) + 0x1000U) & 0xFFFFE000U; }
 
@@ -112,6 +117,8 @@ using std::fminf;
 #define GPUNET_SHARED(type, name) type* const name = static_cast<type*>(::gpunet::emulation::view.shared)
 #define __syncthreads() ::gpunet::emulation::block_barrier(__LINE__)
 #define __shfl_xor_sync(mask, value, lanes) ::gpunet::emulation::exchange_xor(mask, value, lanes)
+#define __shfl_sync(mask, value, source)                                                                               \
+    std::bit_cast<int>(::gpunet::emulation::exchange(mask, std::bit_cast<float>(value), static_cast<unsigned>(source)))
 #define threadIdx (::gpunet::emulation::view.thread)
 #define blockIdx (::gpunet::emulation::view.block)
 #define blockDim (::gpunet::emulation::view.block_size)

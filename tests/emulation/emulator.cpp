@@ -89,6 +89,7 @@ struct thread_state {
     state now = state::finished;
     int line = 0;           // of the barrier
     unsigned exchanges = 0; // so far
+    bool waited = false;    // for the kernels before
 };
 
 /// A warp's exchange: two sets of values, because the quickest lane may be one exchange ahead.
@@ -118,6 +119,7 @@ class block_runner {
             t.index = {n % block_size.x, n / block_size.x % block_size.y, n / block_size.x / block_size.y};
             t.now = state::ready;
             t.exchanges = 0;
+            t.waited = false;
             t.stack.start(&entry);
         }
         for (;;) {
@@ -129,9 +131,14 @@ class block_runner {
                 t.stack.enter();
                 moved = true;
             }
-            if (!moved && !open_barrier()) return;
+            if (!moved && !open_barrier()) break;
         }
+        if (early_)
+            throw emulation_error("kernel " + kernel + ": touches memory before it has waited for its predecessor");
     }
+
+    void wait_for_previous() { threads_[current_]->waited = true; }
+    void check_waited() { early_ = early_ || !threads_[current_]->waited; } // no exception leaves a fiber
 
     void wait_at_barrier(int line) {
         thread_state& t = *threads_[current_];
@@ -188,6 +195,7 @@ class block_runner {
     std::vector<std::unique_ptr<thread_state>> threads_;
     std::vector<warp_state> warps_;
     std::size_t count_ = 0, current_ = 0;
+    bool early_ = false;
 };
 
 thread_local std::unique_ptr<block_runner> runner;
@@ -222,6 +230,10 @@ int number_of(const std::string& name, const std::string& text) {
 } // namespace
 
 void set_order(order o) noexcept { turns = o; }
+
+void wait_for_previous() { runner->wait_for_previous(); }
+
+void check_waited() { runner->check_waited(); }
 
 void block_barrier(int line) { runner->wait_at_barrier(line); }
 

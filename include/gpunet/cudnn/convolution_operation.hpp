@@ -62,7 +62,7 @@ class convolution_operation final : public operation {
         adds_last_ = residual && c.adds_last;
         problem_.residual = residual && !adds_last_;
         if (c.groups > 1) return; // padded groups are no longer groups
-        if (s.options().implicit_gemm) gemm_ = gemm_of(problem_, s.target().model());
+        if (s.options().implicit_gemm && !s.options().tune) gemm_ = gemm_of(problem_, s.target().model());
         if (!gemm_) future_ = s.plans().get(problem_);
         filters_ = cache.get(s, c.weights + " filters", [c, &weights, type] {
             check_range(c.weights, weights.weights, type);
@@ -163,7 +163,8 @@ class convolution_operation final : public operation {
         }
         plan_ = found.plan;
         reason_ = found.reason;
-        if (plan_) return;
+        const bool refused = session_.present() && session_.options().tune && found.rival.empty();
+        if (plan_ || refused) return;
         gemm_ = gemm_of(problem_, session_.target().model());
         if (!gemm_) return;
         for (const cuda::kernels::gemm_tile& tile : tiles(*gemm_))

@@ -55,6 +55,7 @@ struct plan_store_options {
     std::size_t candidates = 8;   // to choose the fastest of
     /// Further candidates, timed when tuning.
     std::function<std::vector<rival>(const convolution_problem&)> rivals = nullptr;
+    std::string rivals_version = {}; // what was timed against another is timed anew
 };
 
 /// May be used from several threads at a time. A file that is damaged, or made by another cuDNN, driver or GPU, is
@@ -91,7 +92,7 @@ class plan_store {
         validate(p);
         const std::string key = target_.key() + "; " + p.text() +
                                 (options_.order == preference::precompiled ? "; precompiled first" : "") +
-                                (tuned() ? "; tuned" : "");
+                                (tuned() ? "; tuned " + options_.rivals_version : "");
         stored_plan result;
         if (const auto record = files_.read(key)) {
             result.microseconds = record->microseconds;
@@ -150,7 +151,13 @@ class plan_store {
             result.microseconds = *best;
         }
         for (const auto& [name, run] : rivals) {
-            const trial_result tried = run();
+            trial_result tried;
+            try {
+                tried = run();
+            } catch (const cuda_error&) { // no memory: no reason to do without the plan that passed
+                if (!result.plan) throw;
+                continue;
+            }
             if (!tried.refused.empty() ||
                 ((result.plan || !result.rival.empty()) && tried.microseconds >= result.microseconds))
                 continue;

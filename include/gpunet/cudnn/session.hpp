@@ -13,6 +13,7 @@
 #include <gpunet/cudnn/target.hpp>
 #include <gpunet/cudnn/trial.hpp>
 #include <gpunet/cudnn/worker_pool.hpp>
+#include <gpunet/detail/fnv1a.hpp>
 #include <gpunet/error.hpp>
 #include <gpunet/hub/cache.hpp>
 
@@ -40,7 +41,7 @@ struct options {
     bool graph = true; // record a context's work as a CUDA graph, launched as one
     bool tune = false; // time cuDNN's engines and our kernels here and keep the fastest, instead of trusting heuristics
     bool programmatic = false;  // let a kernel of ours start while the one before it ends: from sm_90 on
-    bool implicit_gemm = false; // our own convolution on tensor cores wherever it can, without asking cuDNN
+    bool implicit_gemm = false; // our own convolution on tensor cores wherever it can; tuning asks cuDNN all the same
     preference order = preference::heuristic;
     /// Compiled kernels and plans are kept here; empty: in memory only.
     std::filesystem::path cache = cache_directory();
@@ -106,7 +107,8 @@ class session {
                            .order = o.order,
                            .trial = present() ? trial([this](const plan& p) { return try_here(p); }) : nullptr,
                            .tune = o.tune,
-                           .rivals = [this](const convolution_problem& p) { return rivals(p); }}) {
+                           .rivals = [this](const convolution_problem& p) { return rivals(p); },
+                           .rivals_version = gpunet::detail::hexadecimal(fnv1a(cuda::kernels::implicit_gemm_source))}) {
         if (target_.model().major < 9) options_.programmatic = false;
     }
 
@@ -145,7 +147,7 @@ class session {
         parameters.output = m.at(uid::y);
         return try_run(m, options_.graph, options_.tune, [&] {
             cuda::launch(module.get()->kernel(std::string(k.name)), k.grid, k.block, k.shared_bytes, m.stream(),
-                         &parameters, options_.programmatic);
+                         &parameters); // never early: it would overlap its own run before
         });
     }
 

@@ -19,6 +19,9 @@ GPUNET_DEVICE void follow_previous() {
 #endif
 }
 
+// What may be another kernel's memory is touched: the emulator sees to it that this one has waited.
+GPUNET_DEVICE void touch() {}
+
 GPUNET_DEVICE float exp2_fast(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -129,15 +132,28 @@ GPUNET_DEVICE uint4 pack_wide(const float* x) {
 // Vectors at an element's place, aligned. `constant` is for weights, which no kernel writes, and which may be loaded
 // before follow_previous(). No load goes through the read-only cache: of what kernels write it might give what lay there
 // before, and ptxas moves such loads of weights behind the wait.
-GPUNET_DEVICE quad load_quad(const element* from) { return *reinterpret_cast<const quad*>(from); }
+GPUNET_DEVICE quad load_quad(const element* from) {
+    touch();
+    return *reinterpret_cast<const quad*>(from);
+}
 GPUNET_DEVICE quad load_constant_quad(const element* from) { return *reinterpret_cast<const quad*>(from); }
-GPUNET_DEVICE void store_quad(element* to, quad value) { *reinterpret_cast<quad*>(to) = value; }
-GPUNET_DEVICE uint4 load_wide(const element* from) { return *reinterpret_cast<const uint4*>(from); }
+GPUNET_DEVICE void store_quad(element* to, quad value) {
+    touch();
+    *reinterpret_cast<quad*>(to) = value;
+}
+GPUNET_DEVICE uint4 load_wide(const element* from) {
+    touch();
+    return *reinterpret_cast<const uint4*>(from);
+}
 GPUNET_DEVICE uint4 load_constant_wide(const element* from) { return *reinterpret_cast<const uint4*>(from); }
-GPUNET_DEVICE void store_wide(element* to, uint4 value) { *reinterpret_cast<uint4*>(to) = value; }
+GPUNET_DEVICE void store_wide(element* to, uint4 value) {
+    touch();
+    *reinterpret_cast<uint4*>(to) = value;
+}
 
 // Four floats at a place of 16-byte alignment.
 GPUNET_DEVICE void load_floats(const float* from, float* x) {
+    touch();
     const float4 v = *reinterpret_cast<const float4*>(from);
     x[0] = v.x;
     x[1] = v.y;

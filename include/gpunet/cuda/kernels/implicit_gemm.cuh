@@ -19,7 +19,7 @@ GPUNET_DEVICE void multiply(float (&sum)[4], unsigned upper_low, unsigned upper_
     float terms[6 * each];
     for (int i = 0; i < 6; ++i) {
 #if GPUNET_ELEMENT == 0
-        terms[i] = __uint_as_float(groups[i]);
+        terms[i] = __uint_as_float(groups[i] & 0xFFFFE000u);
 #else
         unpack_pair(groups[i], terms + 2 * i);
 #endif
@@ -59,9 +59,33 @@ GPUNET_DEVICE uint4 to_terms(uint4 vector) {
 #endif
 }
 
+// Loads a vector, of weights or after touch(), where `there`, and leaves `to` as it is elsewhere: with the address computed before, not after the
+// predicate, and by every lane, so that loads do not wait for each other.
+GPUNET_DEVICE void load_if(bool there, const element* from, uint4& to) {
+#ifdef GPUNET_EMULATION
+    if (there) to = load_constant_wide(from);
+#else
+    asm volatile("{\n.reg .pred p;\nsetp.ne.u32 p, %5, 0;\n@p ld.global.v4.u32 {%0, %1, %2, %3}, [%4];\n}"
+                 : "+r"(to.x), "+r"(to.y), "+r"(to.z), "+r"(to.w)
+                 : "l"(from), "r"(static_cast<unsigned>(there)));
+#endif
+}
+
+// Hides how an address came about: else it is taken apart, and put together anew for every load.
+GPUNET_DEVICE void keep([[maybe_unused]] const element*& address) {
+#ifndef GPUNET_EMULATION
+    asm volatile("" : "+l"(address));
+#endif
+}
+GPUNET_DEVICE void keep([[maybe_unused]] int& offset) {
+#ifndef GPUNET_EMULATION
+    asm volatile("" : "+r"(offset));
+#endif
+}
+
 // a / b, `by` being 2^31 / b, rounded up, and a b below 2^31.
 GPUNET_DEVICE int divide(int a, unsigned by) {
-    return static_cast<int>(static_cast<unsigned long long>(a) * by >> 31);
+    return static_cast<int>(static_cast<unsigned long long>(static_cast<unsigned>(a)) * by >> 31);
 }
 
 GPUNET_DEVICE int clamp(int x, int most) { return x < 0 ? 0 : x < most ? x : most; }
@@ -75,49 +99,62 @@ GPUNET_ENTRY(256, 1) implicit_gemm(const GPUNET_GRID_CONSTANT implicit_gemm_para
     const int first_row = (blockIdx.x * blockDim.z + threadIdx.z) * GPUNET_TILE_ROWS;
     const int first_column = blockIdx.y * GPUNET_TILE_COLUMNS;
     const int steps = (p.vectors + 3) / 4;
-    const int begin = steps * threadIdx.y / splits, end = steps * (threadIdx.y + 1) / splits;
+    const int begin = divide(steps * threadIdx.y, p.by_splits), end = divide(steps * (threadIdx.y + 1), p.by_splits);
     const int last = end * 4 < p.vectors ? end * 4 : p.vectors;
 
-    const element* const weights = static_cast<const element*>(p.weights);
+    // Of a column that is no channel, the last channel's weights: its sums go nowhere. After the last term, whatever was
+    // there: the pixels' are zeros.
+    const element* weights[column_tiles];
+#pragma unroll
+    for (int j = 0; j < column_tiles; ++j) {
+        const int column = clamp(first_column + 8 * j + g, p.output_padded - 1);
+        weights[j] = static_cast<const element*>(p.weights) + static_cast<long long>(column) * p.vectors * wide_length;
+        keep(weights[j]);
+    }
     const auto load_weights = [&](int v, uint4(&w)[ahead][column_tiles]) {
 #pragma unroll
         for (int s = 0; s < ahead; ++s)
 #pragma unroll
-            for (int j = 0; j < column_tiles; ++j) {
-                const int column = first_column + 8 * j + g;
-                w[s][j] = v + 4 * s < last && column < p.output_padded
-                              ? load_constant_wide(weights + (static_cast<long long>(column) * p.vectors + v + 4 * s) *
-                                                                 wide_length)
-                              : uint4{0, 0, 0, 0};
-            }
+            for (int j = 0; j < column_tiles; ++j)
+                load_if(v + 4 * s < last, weights[j] + (v + 4 * s) * wide_length, w[s][j]);
     };
 
     // Of each of the lane's rows: where its window begins in the input, and a bit for each tap that lies inside.
-    int base[2 * row_tiles];
+    // A lane finds out for every fourth row, and gets the others from its neighbours.
+    const element* window[2 * row_tiles];
     unsigned inside[2 * row_tiles];
 #pragma unroll
-    for (int r = 0; r < 2 * row_tiles; ++r) {
-        const int pixel = first_row + 8 * r + g;
+    for (int q = 0; q < 2 * row_tiles; q += 4) {
+        const int pixel = first_row + 8 * (q + t) + g;
         const int line = divide(pixel, p.by_output_width), picture = divide(line, p.by_output_height);
         const int left = (pixel - line * p.output_width) * p.stride - p.left;
         const int top = (line - picture * p.output_height) * p.stride - p.top;
         const unsigned rows = bits_between(clamp(-top, p.kernel) * p.kernel, clamp(p.height - top, p.kernel) * p.kernel);
         const unsigned columns = bits_between(clamp(-left, p.kernel), clamp(p.width - left, p.kernel));
-        inside[r] = pixel < p.pixels ? (p.first_taps & rows) * columns : 0u;
-        base[r] = ((picture * p.height + top) * p.width + left) * p.vectors_of_tap;
+        const int own_inside = static_cast<int>(pixel < p.pixels ? (p.first_taps & rows) * columns : 0u);
+        const int own_base = ((picture * p.height + top) * p.width + left) * p.vectors_of_tap;
+#pragma unroll
+        for (int r = q; r < q + 4 && r < 2 * row_tiles; ++r) {
+            inside[r] = static_cast<unsigned>(__shfl_sync(0xFFFFFFFFu, own_inside, 4 * g + r - q));
+            window[r] = static_cast<const element*>(p.input) +
+                        static_cast<long long>(__shfl_sync(0xFFFFFFFFu, own_base, 4 * g + r - q)) * wide_length;
+            keep(window[r]);
+        }
     }
-    const element* const input = static_cast<const element*>(p.input);
     const auto load_pixels = [&](int v, uint4(&x)[ahead][2 * row_tiles]) {
 #pragma unroll
         for (int s = 0; s < ahead; ++s) {
             const int at = v + 4 * s, tap = divide(at, p.by_vectors_of_tap), down = divide(tap, p.by_kernel);
-            const int offset =
+            int offset =
                 (down * p.width + tap - down * p.kernel) * p.vectors_of_tap + at - tap * p.vectors_of_tap;
+            keep(offset);
+            const unsigned bit = at < last ? 1u << tap : 0u;
 #pragma unroll
-            for (int r = 0; r < 2 * row_tiles; ++r)
-                x[s][r] = at < last && (inside[r] >> tap & 1u) != 0
-                              ? load_wide(input + static_cast<long long>(base[r] + offset) * wide_length)
-                              : uint4{0, 0, 0, 0};
+            for (int r = 0; r < 2 * row_tiles; ++r) {
+                x[s][r] = uint4{0, 0, 0, 0};
+                touch();
+                load_if((inside[r] & bit) != 0, window[r] + static_cast<long long>(offset) * wide_length, x[s][r]);
+            }
         }
     };
 
@@ -129,14 +166,23 @@ GPUNET_ENTRY(256, 1) implicit_gemm(const GPUNET_GRID_CONSTANT implicit_gemm_para
             for (int r = 0; r < 2 * row_tiles; ++r) x[s][r] = to_terms(x[s][r]);
 #pragma unroll
             for (int j = 0; j < column_tiles; ++j) w[s][j] = to_terms(w[s][j]);
+            const auto product = [&](int i, int j) {
+                const uint4 upper = x[s][2 * i], lower = x[s][2 * i + 1], column = w[s][j];
+                multiply(sum[i][j], upper.x, upper.y, lower.x, lower.y, column.x, column.y);
+                multiply(sum[i][j], upper.z, upper.w, lower.z, lower.w, column.z, column.w);
+            };
+            // The order that makes ptxas copy the fewest registers.
+            if (row_tiles > 2) {
 #pragma unroll
-            for (int i = 0; i < row_tiles; ++i)
+                for (int i = 0; i < row_tiles; ++i)
 #pragma unroll
-                for (int j = 0; j < column_tiles; ++j) {
-                    const uint4 upper = x[s][2 * i], lower = x[s][2 * i + 1], column = w[s][j];
-                    multiply(sum[i][j], upper.x, upper.y, lower.x, lower.y, column.x, column.y);
-                    multiply(sum[i][j], upper.z, upper.w, lower.z, lower.w, column.z, column.w);
-                }
+                    for (int j = 0; j < column_tiles; ++j) product(i, j);
+            } else {
+#pragma unroll
+                for (int j = 0; j < column_tiles; ++j)
+#pragma unroll
+                    for (int i = 0; i < row_tiles; ++i) product(i, j);
+            }
         }
     };
 
@@ -148,7 +194,7 @@ GPUNET_ENTRY(256, 1) implicit_gemm(const GPUNET_GRID_CONSTANT implicit_gemm_para
     if (channel < p.output_padded) bias = load_constant_wide(static_cast<const element*>(p.bias) + channel);
 
     // While one set of vectors is multiplied, the other is on its way.
-    uint4 x[2][ahead][2 * row_tiles], w[2][ahead][column_tiles];
+    uint4 x[2][ahead][2 * row_tiles], w[2][ahead][column_tiles] = {};
     int v = begin * 4 + t;
     load_weights(v, w[0]);
     follow_previous();

@@ -41,7 +41,8 @@ struct implicit_gemm {
     void* output;            /* map */                                                                                 \
     int vectors; int vectors_of_tap; /* of 16 bytes, of a row of weights */                                            \
     unsigned first_taps;     /* a bit for the first tap of each row of the filter */                                   \
-    unsigned by_vectors_of_tap; unsigned by_kernel; unsigned by_output_width; unsigned by_output_height; /* 2^31 / */  \
+    unsigned by_vectors_of_tap; unsigned by_kernel; unsigned by_splits; /* 2^31 /, rounded up */                       \
+    unsigned by_output_width; unsigned by_output_height;                                                               \
     int pixels; int height; int width;                                                                                 \
     int output_height; int output_width; int output_padded;                                                            \
     int kernel; int stride; int top; int left;
@@ -79,7 +80,7 @@ constexpr int gemm_warps(const gemm_tile& t) noexcept {
     return warps;
 }
 
-inline constexpr std::array<gemm_tile, 5> gemm_tiles = {{{64, 32}, {32, 64}, {32, 32}, {16, 64}, {16, 32}}};
+inline constexpr std::array<gemm_tile, 6> gemm_tiles = {{{64, 32}, {32, 64}, {32, 32}, {16, 64}, {16, 32}, {16, 16}}};
 
 } // namespace detail
 
@@ -92,9 +93,9 @@ inline bool possible(const implicit_gemm& g) noexcept {
 }
 
 /// Cuts worth timing: each tile with the terms split until every multiprocessor has some four warps, and twice more.
-/// The first is the largest tile that gives all multiprocessors work.
+/// The first is the largest tile that gives all multiprocessors work, blocks and warps.
 inline std::vector<gemm_tile> tiles(const implicit_gemm& g) {
-    const std::int64_t steps = detail::divide_up(detail::vectors_of_row(g), 4), enough = 4 * g.multiprocessors;
+    const std::int64_t steps = detail::divide_up(detail::vectors_of_row(g), 4);
     const std::int64_t pixels = g.n * g.output_height * g.output_width, channels = padded(g.output_channels);
     std::vector<gemm_tile> all;
     bool found = false;
@@ -102,8 +103,9 @@ inline std::vector<gemm_tile> tiles(const implicit_gemm& g) {
         if (t.columns > 32 && channels <= 32) continue;
         const std::int64_t warps = detail::divide_up(pixels, t.rows) * detail::divide_up(channels, t.columns);
         const auto can_split = [&] { return t.splits < detail::gemm_warps(t) && 2 * t.splits <= steps; };
-        while (can_split() && warps * t.splits < enough) t.splits *= 2;
-        const bool first = !found && warps * t.splits >= enough;
+        while (can_split() && warps * t.splits < 4 * g.multiprocessors) t.splits *= 2;
+        // A block is at least the warps that share an output.
+        const bool first = !found && warps >= g.multiprocessors && warps * t.splits >= 4 * g.multiprocessors;
         found = found || first;
         all.insert(first ? all.begin() : all.end(), t);
         for (int more = 0; more < 2 && can_split(); ++more) {
@@ -139,6 +141,7 @@ inline implicit_gemm_parameters parameters(const implicit_gemm& g) {
     const auto reciprocal = [](int of) { return static_cast<unsigned>(detail::divide_up(std::int64_t{1} << 31, of)); };
     p.by_vectors_of_tap = reciprocal(p.vectors_of_tap);
     p.by_kernel = reciprocal(p.kernel);
+    p.by_splits = reciprocal(std::max(g.tile.splits, 1));
     p.by_output_width = reciprocal(p.output_width);
     p.by_output_height = reciprocal(p.output_height);
     return p;
